@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { check, formatProblem } from './check.ts';
+import { nearest } from './nearest.ts';
+import { redact } from './redact.ts';
+import * as s from './schema.ts';
+
+const schema = s.object({
+  roles: s.list(s.string(), { single: true }),
+  mode: s.optional(s.enumOf(['off', 'otp', 'webauthn'])),
+  ttl: s.withDefault(s.duration(), '12h'),
+  lock: s.optional(
+    s.object({ until: s.optional(s.timestamp()), by: s.optional(s.string({ secret: true })) }),
+  ),
+  traits: s.withDefault(s.map(s.list(s.string(), { single: true })), {}),
+  mfa: s.optional(s.choice([s.boolean(), s.enumOf(['hardware_key'])])),
+});
+
+function problemsOf(value: unknown): string[] {
+  const result = check(schema, value);
+  return result.ok ? [] : result.problems.map(formatProblem);
+}
+
+describe('check', () => {
+  it.each([
+    ['a plain value for a list', { roles: 'admin' }, { roles: ['admin'], ttl: '12h', traits: {} }],
+    ['off read as a boolean', { roles: [], mode: false }, { roles: [], mode: 'off', ttl: '12h', traits: {} }],
+    [
+      'the zero time',
+      { roles: [], lock: { until: '0001-01-01T00:00:00Z' } },
+      { roles: [], lock: {}, ttl: '12h', traits: {} },
+    ],
+    ['null for an optional field', { roles: null, mode: null, traits: { a: null } }, undefined],
+    [
+      'a choice',
+      { roles: [], mfa: 'hardware_key' },
+      { roles: [], mfa: 'hardware_key', ttl: '12h', traits: {} },
+    ],
+    ['yes for true', { roles: [], mfa: 'yes' }, { roles: [], mfa: true, ttl: '12h', traits: {} }],
+  ])('ok: %s', (_name, value, expected) => {
+    const result = check(schema, value);
+    if (expected === undefined) expect(result.ok).toBe(false);
+    else expect(result).toEqual({ ok: true, value: expected });
+  });
+
+  it.each([
+    [
+      'an unknown field, with the nearest name',
+      { roles: [], trait: {} },
+      ['trait: is not a known field; did you mean "traits"?'],
+    ],
+    [
+      'a far unknown field, with the allowed ones',
+      { roles: [], zzz: 1 },
+      ['zzz: is not a known field; allowed here: roles, mode, ttl, lock, traits, mfa'],
+    ],
+    [
+      'a bad enum value',
+      { roles: [], mode: 'otpp' },
+      ['mode: must be one of off, otp, webauthn; did you mean "otp"?'],
+    ],
+    ['a missing field', {}, ['roles: is required']],
+    ['a bad duration', { roles: [], ttl: 'soon' }, ['ttl: must be a duration such as 30s, 5m, 12h or 1h30m']],
+    [
+      'several problems at once',
+      { roles: [{}], mode: 'x', lock: 3 },
+      [
+        'roles[0]: must be text, not a map',
+        'mode: must be one of off, otp, webauthn',
+        'lock: must be a map of fields, not the number 3',
+      ],
+    ],
+    [
+      'a name that would change a prototype',
+      JSON.parse('{"roles":[],"traits":{"__proto__":["x"]}}'),
+      ['traits.__proto__: is not allowed as a name'],
+    ],
+    ['a NUL character', { roles: ['a\u0000b'] }, ['roles[0]: must not contain a NUL character']],
+  ])('refuses: %s', (_name, value, expected) => {
+    expect(problemsOf(value)).toEqual(expected);
+  });
+
+  it('refuses: a hostile value with a bounded number of problems', () => {
+    expect(problemsOf({ roles: Array.from({ length: 10_000 }, () => ({})) })).toHaveLength(50);
+  });
+});
+
+describe('redact', () => {
+  it('ok: takes secrets out at any depth and leaves the rest', () => {
+    const result = check(schema, { roles: ['a'], lock: { until: '2026-01-01T00:00:00Z', by: 'hidden' } });
+    if (!result.ok) throw new Error('unexpected');
+    expect(redact(schema, result.value)).toEqual({
+      roles: ['a'],
+      ttl: '12h',
+      traits: {},
+      lock: { until: '2026-01-01T00:00:00Z' },
+    });
+  });
+});
+
+describe('nearest', () => {
+  it.each([
+    ['labls', 'labels'],
+    ['ndoe', 'node'],
+    ['Roles', 'roles'],
+    ['quux', undefined],
+  ])('%s → %s', (word, expected) => {
+    expect(nearest(word, ['labels', 'node', 'roles'])).toBe(expected);
+  });
+});
