@@ -1,0 +1,7 @@
+#!/bin/sh
+# An all-in-one cluster for trying things out: auth and node in one process, embedded storage, data in .cache/up.
+# Ends with Ctrl-C; the data stays until "make clean".
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p -m 700 .cache .cache/up
+exec bin/gatehouse start --data-dir="$PWD/.cache/up" "$@"
