@@ -1,0 +1,5 @@
+// The join methods of this release, by name.
+import type { JoinMethod } from './method.ts';
+import { tokenMethod } from './token/verify.ts';
+
+export const JOIN_METHODS: readonly JoinMethod[] = [tokenMethod];
