@@ -1,18 +1,23 @@
 // A route as a plain value: which call it answers, who may call it, and the function that does it. The server mounts
 // these; no handler knows HTTP.
+import type { Readable } from 'node:stream';
 import type { Endpoint } from '#core/api/endpoint.ts';
 import type { AuthContext } from '../context.ts';
 import type { RouteAccess } from '../guard/access.ts';
 import type { Caller } from '../guard/caller.ts';
 
-export interface Handler<B, R> {
+/** `C` is what the handler needs of the server; most need no more than the context. */
+export interface Handler<B = unknown, R = unknown, C extends AuthContext = AuthContext> {
   readonly endpoint: Endpoint<B, R>;
   readonly access: RouteAccess;
   /** `request` has passed the endpoint's schema; `params` are the decoded `:name` parts of the path. */
-  handle(
-    context: AuthContext,
-    caller: Caller,
-    request: B,
-    params: Readonly<Record<string, string>>,
-  ): Promise<R>;
+  handle(context: C, caller: Caller, request: B, params: Readonly<Record<string, string>>): Promise<R>;
+}
+
+/** A call whose reply is sent as it is made. The stream bounds its own buffer and ends when the caller loses access. */
+export interface StreamHandler<B = unknown, C extends AuthContext = AuthContext> {
+  readonly endpoint: Endpoint<B, unknown>;
+  readonly access: RouteAccess;
+  readonly contentType: string;
+  stream(context: C, caller: Caller, request: B): Promise<Readable>;
 }
