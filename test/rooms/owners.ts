@@ -1,0 +1,64 @@
+// Who may import what from outside: npm packages, and the node modules that reach the machine. One owner per job keeps
+// a replacement small and a review honest.
+
+export interface Owner {
+  /** Paths that begin with one of these may import it; `*` means everywhere. */
+  readonly from: readonly string[];
+  readonly why: string;
+  /** Tests may import it wherever they are. */
+  readonly tests?: boolean;
+}
+
+export const PACKAGES: Readonly<Record<string, Owner>> = {
+  fastify: { from: ['auth/'], why: 'the auth API is the only HTTP server of this release' },
+  pino: {
+    from: ['daemon/', 'config/'],
+    why: 'a process makes its logger once; everybody else takes core/log.ts',
+  },
+  re2js: {
+    from: ['core/access/', 'core/schema/'],
+    why: 'patterns of users run in linear time, and in one place',
+  },
+  yaml: {
+    from: ['core/yaml/', 'kinds/', 'config/', 'cli/'],
+    why: 'core/yaml reads it, bounded and with lines; the others write it; inside, resources are values',
+    tests: true,
+  },
+  vitest: { from: [], why: 'tests only', tests: true },
+  'fast-check': { from: [], why: 'tests only', tests: true },
+  'node-forge': { from: [], why: 'a second opinion on our certificates, in tests only', tests: true },
+};
+
+export const NODE_MODULES: Readonly<Record<string, Owner>> = {
+  'node:sqlite': { from: ['storage/sqlite/'], why: 'the embedded store is one folder', tests: true },
+  'node:child_process': {
+    from: ['agent/', 'cli/', 'hack/'],
+    why: 'only sessions and commands start programs',
+    tests: true,
+  },
+  'node:worker_threads': { from: ['auth/', 'storage/'], why: 'threads need a reason', tests: true },
+  'node:cluster': { from: [], why: 'a process is one process' },
+  'node:vm': { from: [], why: 'no text is ever run as code' },
+  'node:inspector': { from: [], why: 'no debugger in production code' },
+  'node:http': {
+    from: ['auth/', 'client/', 'wire/', 'daemon/', 'agent/'],
+    why: 'listening and calling belong to the ends',
+    tests: true,
+  },
+  'node:https': {
+    from: ['auth/', 'client/', 'wire/', 'daemon/'],
+    why: 'listening and calling belong to the ends',
+    tests: true,
+  },
+  'node:net': {
+    from: ['auth/', 'client/', 'wire/', 'agent/', 'daemon/', 'config/', 'cli/'],
+    why: 'sockets belong to the ends',
+    tests: true,
+  },
+  'node:tls': {
+    from: ['auth/', 'client/', 'wire/', 'agent/', 'daemon/'],
+    why: 'sockets belong to the ends',
+    tests: true,
+  },
+  'node:dgram': { from: [], why: 'nothing here speaks UDP' },
+};
