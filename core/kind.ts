@@ -1,7 +1,7 @@
 // What a kind of resource is. One value per kind drives type, validation, storage key, route, verbs, table and docs.
 import { GatehouseError } from './errors/error.ts';
 import { metadataSchema, type Metadata, type Resource } from './resource.ts';
-import { check, formatProblem, isPlainObject, type Problem } from './schema/check.ts';
+import { check, formatProblem, isPlainObject, type Checked, type Problem } from './schema/check.ts';
 import { nearest } from './schema/nearest.ts';
 import { redact } from './schema/redact.ts';
 import * as s from './schema/schema.ts';
@@ -70,6 +70,13 @@ export function defineKind<S>(definition: Definition<S>): Kind<S> {
  * and carries them in `details.problems`.
  */
 export function parseResource<S>(kind: Kind<S>, document: unknown): Resource<S> {
+  const result = checkResource(kind, document);
+  if (!result.ok) throw invalid(document, result.problems);
+  return result.value;
+}
+
+/** The same without throwing, for callers that know more about where each path came from, such as its line. */
+export function checkResource<S>(kind: Kind<S>, document: unknown): Checked<Resource<S>> {
   const envelope = s.object({
     kind: s.enumOf([kind.name]),
     sub_kind: s.optional(kind.subKinds.length === 0 ? s.enumOf(['']) : s.enumOf(['', ...kind.subKinds])),
@@ -78,7 +85,7 @@ export function parseResource<S>(kind: Kind<S>, document: unknown): Resource<S> 
     spec: kind.spec,
   });
   const result = check(envelope, document);
-  if (!result.ok) throw invalid(document, result.problems);
+  if (!result.ok) return result;
   const { namespace: _dropped, ...metadata } = result.value.metadata;
   const { sub_kind, ...rest } = result.value;
   const checked = {
@@ -89,8 +96,7 @@ export function parseResource<S>(kind: Kind<S>, document: unknown): Resource<S> 
   };
   const resource = kind.normalize?.(checked) ?? checked;
   const problems = kind.check?.(resource) ?? [];
-  if (problems.length > 0) throw invalid(document, problems);
-  return resource;
+  return problems.length === 0 ? { ok: true, value: resource } : { ok: false, problems };
 }
 
 /** A copy without the secret fields of its kind. */
