@@ -1,5 +1,10 @@
-// Three projects: unit tests beside their code, the laws of the house, and end-to-end stories.
+// Three projects: unit tests beside their code, the laws of the house, and end-to-end stories. The first two run first;
+// the stories start servers and measure time, so they follow when the machine is free.
 import { defineConfig } from 'vitest/config';
+
+const FAST_FIRST = { groupOrder: 0 };
+const THEN_SLOW = { groupOrder: 1 };
+const NOT_OURS = ['node_modules/**', '.cache/**'];
 
 export default defineConfig({
   test: {
@@ -7,18 +12,30 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{core,kinds,config,storage,events,join,wire,auth,client,agent,cli,daemon}/**/*.test.ts'],
-          exclude: ['**/*.slow.test.ts'],
+          include: [
+            '{core,kinds,config,storage,events,join,wire,auth,client,agent,cli,daemon}/**/*.test.ts',
+            'test/kit/**/*.test.ts',
+          ],
+          exclude: [...NOT_OURS, '**/*.slow.test.ts'],
+          sequence: FAST_FIRST,
         },
       },
-      { test: { name: 'rooms', include: ['test/rooms/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'rooms',
+          include: ['test/rooms/**/*.test.ts'],
+          exclude: NOT_OURS,
+          sequence: FAST_FIRST,
+        },
+      },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/fuzz/**/*.test.ts', '**/*.slow.test.ts'],
-          exclude: ['node_modules/**'],
+          exclude: NOT_OURS,
           testTimeout: 600_000,
           hookTimeout: 120_000,
+          sequence: THEN_SLOW,
         },
       },
     ],
