@@ -5,6 +5,8 @@ export class OrderedMap<T> {
   readonly #values = new Map<string, T>();
   #keys: string[] = [];
   #sorted = true;
+  /** Keys put in their place since the last read. */
+  #placed = 0;
 
   get size(): number {
     return this.#values.size;
@@ -55,9 +57,10 @@ export class OrderedMap<T> {
     }
   }
 
-  /** A few late keys go straight to their place; while many arrive unsorted, one sort at the next read is cheaper. */
+  /** A few late keys go straight to their place; when many arrive, one sort at the next read is cheaper. */
   #insert(key: string): void {
-    if (this.#sorted && this.#keys.length > 1024) {
+    if (this.#sorted && this.#placed < 32) {
+      this.#placed++;
       this.#keys.splice(this.#firstAtOrAfter(key), 0, key);
       return;
     }
@@ -66,6 +69,7 @@ export class OrderedMap<T> {
   }
 
   #sort(): void {
+    this.#placed = 0;
     if (this.#sorted) return;
     this.#keys.sort();
     this.#sorted = true;

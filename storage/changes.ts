@@ -1,0 +1,133 @@
+// The recent changes of a store of this process, and watches on them. One ring is shared by all watches, each of
+// which is only a position in it: a slow reader holds no buffer, costs a writer nothing, and falls back to `older`
+// (a change log on disk) when the ring has moved on.
+import { GatehouseError } from '#core/errors/error.ts';
+import type { WatchBatch, WatchEvent, WatchQuery } from './backend.ts';
+import { checkWatch } from './bounds.ts';
+import { openRing, type RingBounds } from './change-ring.ts';
+
+export interface ChangesOptions extends RingBounds {
+  /**
+   * Whole batches right after a position, oldest first and bounded in size; never empty when there are newer changes.
+   * Undefined when the position is older than what is kept.
+   */
+  readonly older?: (after: number) => readonly WatchBatch[] | undefined;
+}
+
+export interface Changes {
+  /** Adds the changes of one commit, oldest first, and wakes the watches. */
+  append(batches: readonly WatchBatch[]): void;
+  watch(query: WatchQuery): AsyncIterable<WatchBatch>;
+  /** Ends all watches; they return. */
+  close(): void;
+}
+
+/** How many batches are passed over before the event loop gets its turn. */
+const SCAN_AT_ONCE = 2000;
+
+export function openChanges(options: ChangesOptions): Changes {
+  const ring = openRing(options);
+  const ending = new AbortController();
+  const waiting = new Set<() => void>();
+
+  const wakeAll = (): void => {
+    const all = [...waiting];
+    waiting.clear();
+    for (const wake of all) wake();
+  };
+
+  const source: Source = {
+    next(position) {
+      if (position > ring.newest()) throw compacted('newer than the store');
+      if (position === ring.newest()) return undefined;
+      if (position >= ring.floor()) return ring.after(position);
+      const older = options.older?.(position);
+      if (older === undefined) throw compacted('older than the changes that are kept');
+      return older;
+    },
+    async more(position, stop) {
+      if (position !== ring.newest() || stop.aborted) return;
+      await new Promise<void>((resolve) => waiting.add(resolve));
+    },
+  };
+
+  return {
+    append(batches) {
+      for (const batch of batches) ring.push(batch);
+      if (batches.length > 0) wakeAll();
+    },
+    async *watch(query) {
+      const position = checkWatch(query);
+      const stop = AbortSignal.any([query.signal, ending.signal]);
+      stop.addEventListener('abort', wakeAll);
+      try {
+        yield* follow(source, position, query.prefixes, stop);
+      } finally {
+        stop.removeEventListener('abort', wakeAll);
+      }
+    },
+    close: () => ending.abort(),
+  };
+}
+
+interface Source {
+  /** Batches after a position; undefined when there are none yet. */
+  next(position: number): readonly WatchBatch[] | undefined;
+  /** Resolves when there may be something after the position, or at `stop`. */
+  more(position: number, stop: AbortSignal): Promise<void>;
+}
+
+async function* follow(
+  source: Source,
+  from: number,
+  prefixes: readonly string[],
+  stop: AbortSignal,
+): AsyncGenerator<WatchBatch, void> {
+  let position = from;
+  // Set while the consumer has not been told how far this has read.
+  let quiet = true;
+  let scanned = 0;
+  while (!stop.aborted) {
+    const batches = source.next(position);
+    if (batches === undefined) {
+      if (quiet) yield { revision: String(position), events: [] };
+      quiet = false;
+      await source.more(position, stop);
+      continue;
+    }
+    for (const batch of batches) {
+      const events = matching(batch.events, prefixes);
+      position = Number(batch.revision);
+      quiet = events.length === 0;
+      if (quiet) continue;
+      yield events === batch.events ? batch : { revision: batch.revision, events };
+      if (stop.aborted) return;
+    }
+    scanned += batches.length;
+    if (scanned < SCAN_AT_ONCE) continue;
+    scanned = 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function matching(events: readonly WatchEvent[], prefixes: readonly string[]): readonly WatchEvent[] {
+  const matches = (event: WatchEvent): boolean => {
+    const key = event.type === 'put' ? event.item.key : event.key;
+    return prefixes.some((prefix) => key.startsWith(prefix));
+  };
+  return events.every(matches) ? events : events.filter(matches);
+}
+
+function compacted(why: string): GatehouseError {
+  return new GatehouseError(
+    'REVISION_COMPACTED',
+    `the watch starts at a revision that is ${why}; take a new snapshot`,
+  );
+}
+
+/** A revision to start a new history from: above all that this or an earlier store at the place has given out. */
+export function newHistoryRevision(now: number, last: number): number {
+  // Stores count up from a thousand per millisecond of wall clock, far more than they can write; the second term
+  // keeps the order when the clock was set back.
+  return Math.max(now * 1000, last === 0 ? 0 : last + 2 ** 32);
+}

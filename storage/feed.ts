@@ -1,0 +1,66 @@
+// A store as the feed of a read copy (core/replica.ts).
+import type { Feed, FeedBatch, Snapshot } from '#core/feed.ts';
+import type { Backend, Revision, StoredItem } from './backend.ts';
+import { compareRevisions } from './backend.ts';
+
+/** Feeds everything under the prefixes. */
+export function feedOf(backend: Backend, prefixes: readonly string[]): Feed<Uint8Array> {
+  return {
+    snapshot: (signal) => takeSnapshot(backend, prefixes, signal),
+    tail: (from, signal) => backend.watch({ prefixes, from, signal }),
+  };
+}
+
+/** Pages are read one after the other while writes go on; the changes made meanwhile bring them to one revision. */
+async function takeSnapshot(
+  backend: Backend,
+  prefixes: readonly string[],
+  signal: AbortSignal,
+): Promise<Snapshot<Uint8Array>> {
+  const items = new Map<string, StoredItem>();
+  let first: Revision | undefined;
+  let last: Revision = await backend.revision();
+  for (const prefix of prefixes) {
+    let after: string | undefined;
+    do {
+      signal.throwIfAborted();
+      const page = await backend.range({ prefix, after });
+      for (const item of page.items) items.set(item.key, item);
+      first ??= page.revision;
+      last = page.revision;
+      after = page.next;
+    } while (after !== undefined);
+  }
+  const revision =
+    first === undefined || first === last
+      ? last
+      : await catchUp(backend, prefixes, items, first, last, signal);
+  return { revision, entries: [...items.values()] };
+}
+
+async function catchUp(
+  backend: Backend,
+  prefixes: readonly string[],
+  items: Map<string, StoredItem>,
+  from: Revision,
+  to: Revision,
+  signal: AbortSignal,
+): Promise<Revision> {
+  for await (const batch of backend.watch({ prefixes, from, signal })) {
+    applyBatch(items, batch);
+    if (compareRevisions(batch.revision, to) >= 0) return batch.revision;
+  }
+  signal.throwIfAborted();
+  return to;
+}
+
+/** What a later page showed already is not undone by an older change. */
+function applyBatch(items: Map<string, StoredItem>, batch: FeedBatch<Uint8Array>): void {
+  for (const event of batch.events) {
+    const { key, revision } = event.type === 'put' ? event.item : event;
+    const known = items.get(key);
+    if (known !== undefined && compareRevisions(known.revision, revision) > 0) continue;
+    if (event.type === 'put') items.set(key, event.item);
+    else items.delete(key);
+  }
+}
