@@ -1,0 +1,151 @@
+// Becoming a member: learn and compare the authority, make keys, trade the token for certificates, keep the record.
+import { generateKeyPair, privateKeyPem, publicKeyPem } from '#core/certs/x509/keys.ts';
+import { publicKeyLine } from '#core/certs/ssh/lines.ts';
+import { publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
+import { join as joinCall, renewHost } from '#core/api/join.ts';
+import type { SystemRole } from '#core/identity.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { Log } from '#core/log.ts';
+import { openApi, type Api } from './api.ts';
+import type { CredentialStore, HostRecord } from './credentials.ts';
+import { learnAuthorities } from './trust.ts';
+
+export interface JoinOptions {
+  readonly store: CredentialStore;
+  readonly authServers: readonly string[];
+  /** Left out on starts after the first. */
+  readonly token?: string | undefined;
+  readonly caPins: readonly string[];
+  readonly roles: readonly SystemRole[];
+  readonly nodeName: string;
+  readonly addresses: readonly string[];
+  readonly log: Log;
+}
+
+/**
+ * The identity of this host: the stored one, or a new one from the token, stored before it is returned.
+ * A stored identity of other roles is refused (BAD_REQUEST): its certificates could not be used for them.
+ */
+export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
+  const stored = await options.store.load();
+  if (stored !== undefined) return requireRoles(stored, options.roles);
+  if (options.token === undefined) {
+    throw new GatehouseError(
+      'BAD_JOIN_TOKEN',
+      'this host has no identity yet and was given no join token; pass --token',
+    );
+  }
+  const record = await joinWithToken(options, options.token);
+  await options.store.create(record);
+  options.log.info(
+    { hostId: record.certificates.host_id, cluster: record.certificates.cluster_name },
+    'joined the cluster',
+  );
+  return record;
+}
+
+/** An API connection as the host. The caller closes it. */
+export function openHostApi(record: HostRecord): Api {
+  return openApi({
+    addresses: record.auth_servers,
+    authorities: record.certificates.tls_authorities.host,
+    identity: { certificate: record.certificates.tls_certificate, privateKey: record.tls_private_key },
+  });
+}
+
+/** New keys and certificates for the same host id, stored before they are returned. */
+export async function renewIdentity(
+  record: HostRecord,
+  options: Pick<JoinOptions, 'store' | 'nodeName' | 'addresses'>,
+): Promise<HostRecord> {
+  const keys = makeKeys();
+  const api = openHostApi(record);
+  try {
+    const certificates = await api.call(renewHost, {
+      node_name: options.nodeName,
+      addresses: options.addresses,
+      ...keys.publicKeys,
+    });
+    const renewed = { ...record, ...keys.privateKeys, certificates, generation: record.generation + 1 };
+    await options.store.replace(renewed);
+    return renewed;
+  } finally {
+    api.close();
+  }
+}
+
+async function joinWithToken(options: JoinOptions, token: string): Promise<HostRecord> {
+  if (options.caPins.length === 0) {
+    options.log.warn(
+      { authServers: options.authServers },
+      'joining without a CA pin: the auth server is taken on trust; pass --ca-pin to be safe',
+    );
+  }
+  const authorities = await learnFromAny(options.authServers, options.caPins);
+  const api = openApi({ addresses: options.authServers, authorities });
+  const keys = makeKeys();
+  try {
+    const certificates = await api.call(joinCall, {
+      method: 'token',
+      token,
+      roles: options.roles,
+      node_name: options.nodeName,
+      addresses: options.addresses,
+      ...keys.publicKeys,
+    });
+    return {
+      format: 1,
+      generation: 1,
+      roles: options.roles,
+      node_name: options.nodeName,
+      auth_servers: options.authServers,
+      ...keys.privateKeys,
+      certificates,
+    };
+  } finally {
+    api.close();
+  }
+}
+
+/** The first reachable server decides; a pin mismatch ends the attempt at once. */
+async function learnFromAny(
+  addresses: readonly string[],
+  pins: readonly string[],
+): Promise<readonly string[]> {
+  let failure: unknown = new GatehouseError('USAGE', 'no auth server is configured; pass --auth-server');
+  for (const address of addresses) {
+    try {
+      return await learnAuthorities(address, pins);
+    } catch (error) {
+      failure = error;
+      if (!(error instanceof GatehouseError && error.code === 'UNAVAILABLE')) throw error;
+    }
+  }
+  throw failure;
+}
+
+function makeKeys(): {
+  publicKeys: { ssh_public_key: string; tls_public_key: string };
+  privateKeys: { ssh_private_key: string; tls_private_key: string };
+} {
+  const ssh = generateKeyPair('ed25519');
+  const tls = generateKeyPair('ecdsa-p256');
+  return {
+    publicKeys: {
+      ssh_public_key: publicKeyLine(publicKeyFromKeyObject(ssh.publicKey)),
+      tls_public_key: publicKeyPem(tls.publicKey),
+    },
+    privateKeys: {
+      ssh_private_key: privateKeyPem(ssh.privateKey).reveal(),
+      tls_private_key: privateKeyPem(tls.privateKey).reveal(),
+    },
+  };
+}
+
+function requireRoles(record: HostRecord, roles: readonly SystemRole[]): HostRecord {
+  if (roles.every((role) => record.roles.includes(role))) return record;
+  throw new GatehouseError(
+    'BAD_REQUEST',
+    `this host joined as ${record.roles.join(', ')} and cannot act as ${roles.join(', ')}; start it with those roles, or remove its identity to join again`,
+  );
+}
