@@ -8,9 +8,11 @@ import { clusterNameKind } from './cluster-name/kind.ts';
 import { networkingConfigKind } from './cluster-networking-config/kind.ts';
 import { instanceKind } from './instance/kind.ts';
 import { inviteKind } from './invite/kind.ts';
+import { lockKind } from './lock/kind.ts';
 import { loginAttemptsKind } from './login-attempts/kind.ts';
 import { mfaDeviceKind } from './mfa-device/kind.ts';
 import { nodeKind } from './node/kind.ts';
+import { roleKind } from './role/kind.ts';
 import { sessionRecordingConfigKind } from './session-recording-config/kind.ts';
 import { tokenKind } from './token/kind.ts';
 import { userPasswordKind } from './user-password/kind.ts';
@@ -23,12 +25,14 @@ export const KINDS: readonly Kind[] = [
   sessionRecordingConfigKind,
   certAuthorityKind,
   certAuthorityKeyKind,
+  roleKind,
   userKind,
   userPasswordKind,
   mfaDeviceKind,
   loginAttemptsKind,
   inviteKind,
   tokenKind,
+  lockKind,
   nodeKind,
   instanceKind,
   auditStateKind,
