@@ -169,7 +169,7 @@ function visitString(node: StringNode, value: unknown, path: Path, problems: Pro
 }
 
 function visitBoolean(value: unknown, path: Path, problems: Problem[]): unknown {
-  const word = String(value).toLowerCase();
+  const word = textOf(value).toLowerCase();
   if (TRUE_WORDS.has(word)) return true;
   if (FALSE_WORDS.has(word)) return false;
   return refuse(problems, path, 'must be true or false (yes, no, on and off are understood)');
@@ -201,7 +201,7 @@ function stringComplaint(node: StringNode, text: string): string | undefined {
 function visitEnum(values: readonly string[], value: unknown, path: Path, problems: Problem[]): unknown {
   // YAML 1.1 habits turn the words on and off into booleans; read them back as the words they were.
   const words =
-    typeof value === 'boolean' ? (value ? ['on', 'true', 'yes'] : ['off', 'false', 'no']) : [String(value)];
+    typeof value === 'boolean' ? (value ? ['on', 'true', 'yes'] : ['off', 'false', 'no']) : [textOf(value)];
   const match = words.find((word) => values.includes(word));
   if (match !== undefined && typeof value !== 'object') return match;
   const hint = typeof value === 'string' ? nearest(value, values) : undefined;
@@ -211,7 +211,7 @@ function visitEnum(values: readonly string[], value: unknown, path: Path, proble
 
 function visitDuration(minMs: number, value: unknown, path: Path, problems: Problem[]): unknown {
   try {
-    const text = String(value);
+    const text = textOf(value);
     if (parseDuration(text) >= minMs) return text;
     return refuse(problems, path, `must be at least ${minMs / 1000} seconds`);
   } catch (error) {
@@ -266,6 +266,9 @@ function refuse(problems: Problem[], path: Path, message: string): undefined {
   if (problems.length < MAX_PROBLEMS) problems.push({ path, message });
   return undefined;
 }
+
+/** Objects have no text: String() would call what the sender put in `toString`, or throw without one. */
+const textOf = (value: unknown): string => (typeof value === 'object' ? '' : String(value));
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

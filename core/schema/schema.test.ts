@@ -107,3 +107,14 @@ describe('nearest', () => {
     expect(nearest(word, ['labels', 'node', 'roles'])).toBe(expected);
   });
 });
+
+describe('hostile values', () => {
+  it.each([
+    ['a map without prototype', Object.create(null)],
+    ['a map with a toString of its own', JSON.parse('{"toString": 1, "valueOf": 2}')],
+    ['a list', [[]]],
+  ])('S33 %s is refused wherever a scalar belongs', (_name, value) => {
+    const scalars = [s.string(), s.enumOf(['a']), s.boolean(), s.integer(), s.duration(), s.timestamp()];
+    for (const scalar of scalars) expect(check(scalar, value).ok).toBe(false);
+  });
+});

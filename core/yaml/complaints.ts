@@ -10,7 +10,7 @@ const MEANING: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_DIRECTIVE: 'directives (lines that begin with %) are not supported',
   BAD_DQ_ESCAPE:
     'has an escape sequence that YAML does not know; write \\\\ for a backslash in double quotes',
-  BAD_INDENT: 'is not indented like the lines around it',
+  BAD_INDENT: 'is not indented like the lines around it, or something before it is not closed',
   BAD_SCALAR_START: 'begins with a character that is reserved; put the value in quotes',
   BLOCK_AS_IMPLICIT_KEY:
     'has a ": " inside of a value, or a nested key on the same line; put the value in quotes',

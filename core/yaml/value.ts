@@ -93,12 +93,15 @@ function buildMap(walk: Walk, node: YAMLMap, depth: number): unknown {
       continue;
     }
     const key = String(keyNode.value ?? '');
-    if (key === '<<') complain(walk, at, 'merge keys (<<) are not supported; write the fields out');
+    if (key === '<<' && isMerge(pair.value))
+      complain(walk, at, 'merge keys (<<) are not supported; write the fields out');
     else if (Object.hasOwn(out, key)) complain(walk, at, `the key "${key.slice(0, 64)}" is there twice`);
     else out[key] = build(walk, pair.value, depth + 1);
   }
   return out;
 }
+
+const isMerge = (value: unknown): boolean => isAlias(value) || (isSeq(value) && value.items.some(isAlias));
 
 /**
  * A plain number or word whose text says more than its value keeps its text: `0123`, `1.10` and a number of twenty
