@@ -1,5 +1,7 @@
 // The list of generated pages. A new page is one file here and one line in the list.
 import { errorsPage } from './errors.ts';
+import { eventsPage } from './events.ts';
+import { kindsPage } from './kinds.ts';
 import type { Page } from './page.ts';
 
-export const pages: readonly Page[] = [errorsPage];
+export const pages: readonly Page[] = [errorsPage, eventsPage, kindsPage];

@@ -2,6 +2,7 @@
 // backend: no timing, no process, no order between watches.
 import type { Backend, Item, Revision, WatchBatch, WatchEvent } from '../backend.ts';
 import type { FakeClock } from '#test/kit/clock.ts';
+import { letOthersWork } from '#test/kit/until.ts';
 
 export interface Setting {
   readonly backend: Backend;
@@ -65,7 +66,7 @@ export async function watchUntil(
 async function tick(clock: FakeClock, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await clock.advance(100);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await letOthersWork();
   }
 }
 

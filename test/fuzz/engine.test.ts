@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { ROOT } from '#test/rooms/tree.ts';
+import { ROOT } from '../rooms/tree.ts';
 import { createMutator } from './mutate.ts';
 import { seededRandom } from './random.ts';
 import { fuzzTarget, type FuzzOptions, type FuzzReport } from './run-target.ts';

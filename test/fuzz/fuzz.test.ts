@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { expect, test } from 'vitest';
-import { ROOT } from '#test/rooms/tree.ts';
+import { ROOT } from '../rooms/tree.ts';
 import { fuzzTarget } from './run-target.ts';
 import { loadTarget, targetFiles } from './target.ts';
 

@@ -1,7 +1,7 @@
 // What a fuzz target is, and where targets are: every `<name>.fuzz.ts` beside the parser it throws bytes at.
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '#test/rooms/tree.ts';
+import { ROOT } from '../rooms/tree.ts';
 
 /** Exported as `fuzz` by a `*.fuzz.ts` file. */
 export interface FuzzTarget {

@@ -32,18 +32,21 @@ const nameLaw: Law = (files) =>
     }),
   );
 
-const headerLaw: Law = (files) =>
-  files
-    .filter(
-      ({ path }) =>
-        isTypeScript(path) || path.endsWith('.sh') || path.startsWith('bin/') || path === 'Makefile',
-    )
+/** A test that stands beside the file it tests has said its job with its name. */
+const headerLaw: Law = (files) => {
+  const paths = new Set(files.map(({ path }) => path));
+  const needsHeader = (path: string): boolean =>
+    path.endsWith('.ts')
+      ? !path.endsWith('.test.ts') || !paths.has(path.replace(/(\.slow)?\.test\.ts$/, '.ts'))
+      : path.endsWith('.sh') || path.startsWith('bin/') || path === 'Makefile';
+  return files
+    .filter(({ path }) => needsHeader(path))
     .flatMap((file) => {
       const first = file.text.split('\n').find((line) => !line.startsWith('#!')) ?? '';
-      return /^(\/\/|#) ?\S/.test(first)
-        ? []
-        : [`${file.path}: it must open with a comment that says its job`];
+      if (/^(\/\/|#) ?\S/.test(first)) return [];
+      return [`${file.path}: it must open with a comment that says its job`];
     });
+};
 
 const readmeLaw: Law = (files) => {
   const existing = new Set(files.map((file) => roomOf(file.path)));
