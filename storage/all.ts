@@ -21,7 +21,7 @@ export interface StorageDeps {
 }
 
 interface StorageType {
-  /** Options of the section besides `type`; those that begin with `audit_` belong to other rooms and are passed over. */
+  /** Options of the section besides `type`. */
   readonly options: readonly string[];
   open(config: StorageConfig, deps: StorageDeps): Promise<Backend>;
 }
@@ -49,6 +49,9 @@ const memory: StorageType = {
 
 export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = { sqlite, dir: sqlite, memory };
 
+/** Options of the same section that are about the audit log and recordings, and not for this room to judge. */
+const ELSEWHERE = /^(?:audit_.*|region|credentials_path)$/;
+
 /** Types that the config file may know already and this version does not have. */
 const LATER = ['etcd', 'postgresql', 'dynamodb', 'firestore', 'cockroachdb'];
 
@@ -71,7 +74,7 @@ export async function openStorage(config: StorageConfig, deps: StorageDeps): Pro
     );
   }
   for (const option of Object.keys(options)) {
-    if (storage.options.includes(option) || option.startsWith('audit_')) continue;
+    if (storage.options.includes(option) || ELSEWHERE.test(option)) continue;
     const allowed = ['type', ...storage.options].join(', ');
     throw invalid(option, `storage.${option} is not an option of type ${type}; allowed are ${allowed}`);
   }

@@ -29,7 +29,7 @@ export interface ListQuery {
   readonly limit?: number | undefined;
 }
 
-export interface StoredRecordPage<T> {
+export interface StoredPage<T> {
   readonly records: readonly StoredRecord<T>[];
   readonly next: string | undefined;
   /** The revision that the page was read at. */
@@ -48,7 +48,7 @@ export interface CollectionOptions<T> {
 /** Errors as of `Backend`, and CORRUPT with `details.key` for what cannot be decoded. */
 export interface Collection<T> {
   get(name: Name): Promise<StoredRecord<T> | undefined>;
-  list(query?: ListQuery): Promise<RecordPage<T>>;
+  list(query?: ListQuery): Promise<StoredPage<T>>;
   /** Every record, read page by page as it is taken. */
   all(under?: Name): AsyncIterable<StoredRecord<T>>;
   /** ALREADY_EXISTS when present. */
@@ -80,7 +80,7 @@ export function openCollection<T>(options: CollectionOptions<T>): Collection<T> 
     const { name, value } = decodeItem(item, rest.length + 1, options.decode);
     return { name, value, revision, expires };
   };
-  const list = async ({ under, after, limit }: ListQuery = {}): Promise<RecordPage<T>> => {
+  const list = async ({ under, after, limit }: ListQuery = {}): Promise<StoredPage<T>> => {
     const page = await backend.range({ prefix: prefixFor(under), after, limit });
     return { records: page.items.map(read), next: page.next, revision: page.revision };
   };
