@@ -3,10 +3,12 @@
 set -u
 name=$1
 shift
-began=$(date +%s%N)
+# Nanoseconds; whole seconds where date knows no %N.
+now() { date +%s%N | sed 's/N$/000000000/'; }
+began=$(now)
 output=$("$@" 2>&1)
 code=$?
-took=$((($(date +%s%N) - began) / 1000000))
+took=$((($(now) - began) / 1000000))
 if [ "$code" -ne 0 ]; then
   printf '%s\n' "$output"
   printf 'FAIL  %-8s %6d ms (code %d)\n' "$name" "$took" "$code" >&2
