@@ -1,0 +1,169 @@
+// Opens the certificate authorities of the cluster: makes them at the very first start, loads their keys once, and
+// follows the state when an authority changes. The private keys never leave this folder.
+import type { Clock } from '#core/clock.ts';
+import { derFromPem } from '#core/certs/x509/pem.ts';
+import { caPin } from '#core/certs/x509/pin.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import type { Log } from '#core/log.ts';
+import type { Resource } from '#core/resource.ts';
+import { certAuthorityKeyKind } from '#kinds/cert-authority-key/kind.ts';
+import type { CertAuthoritySpec } from '#kinds/cert-authority/kind.ts';
+import type { ClusterState } from '../state/state.ts';
+import {
+  AUTHORITY_TYPES,
+  type AuthorityType,
+  type CertificateAuthorities,
+  type PublicAuthority,
+} from './authority.ts';
+import { makeAuthority, type CaSignatureAlgorithm } from './records.ts';
+import { loadSigners, signSshPlan, signTlsPlan, type Signers } from './signers.ts';
+
+export interface AuthoritiesOptions {
+  readonly state: ClusterState;
+  readonly clusterName: string;
+  /** For authorities that do not exist yet; default ed25519. */
+  readonly signatureAlgorithm?: CaSignatureAlgorithm | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface OpenAuthorities extends CertificateAuthorities {
+  /** True when this call made the authorities: the first start of the cluster. */
+  readonly created: boolean;
+  /** Resolves when the changes seen so far are in force. */
+  settled(): Promise<void>;
+  /** Stops following the state. */
+  close(): void;
+}
+
+/**
+ * INVALID_CONFIG when the store belongs to a cluster of another name; CORRUPT when a private key is missing. Several
+ * auth servers may start at once on an empty store: one makes each authority, the others take it over.
+ */
+export async function openAuthorities(options: AuthoritiesOptions): Promise<OpenAuthorities> {
+  const { state, log } = options;
+  await state.ready;
+  let created = false;
+  for (const type of AUTHORITY_TYPES) created = (await ensure(type, options)) || created;
+  const signers = new Map<AuthorityType, Signers>();
+  for (const type of AUTHORITY_TYPES) signers.set(type, await load(type, options));
+  warnOfOtherAlgorithm(signers, options);
+
+  const publicParts = new WeakMap<Resource<CertAuthoritySpec>, PublicAuthority>();
+  const publicPart = (type: AuthorityType): PublicAuthority => {
+    const resource = requireAuthority(state, type);
+    const part = publicParts.get(resource) ?? describe(type, resource.spec);
+    publicParts.set(resource, part);
+    return part;
+  };
+
+  let pending: Promise<void> = Promise.resolve();
+  const reload = async (type: AuthorityType): Promise<void> => {
+    try {
+      signers.set(type, await load(type, options));
+      log.info({ authority: type }, 'a certificate authority changed, its keys are loaded again');
+    } catch (error) {
+      log.error(
+        { authority: type, err: error },
+        'the keys of a certificate authority could not be loaded again',
+      );
+    }
+  };
+  const stop = state.onChange((event) => {
+    const type = AUTHORITY_TYPES.find((other) => other === event.name);
+    if (event.kind !== 'cert_authority' || event.type !== 'put' || type === undefined) return;
+    pending = pending.then(() => reload(type));
+  });
+  const requireSigners = (type: AuthorityType): Signers => {
+    const found = signers.get(type);
+    if (found === undefined) throw new GatehouseError('UNAVAILABLE', `the ${type} authority is not loaded`);
+    return found;
+  };
+
+  return {
+    created,
+    publicPart,
+    caPins: () => publicPart('host').tlsCertificates.map((pem) => caPin(derFromPem(pem))),
+    signSsh(type, plan) {
+      const { ssh } = requireSigners(type);
+      if (ssh === undefined) throw new GatehouseError('BAD_REQUEST', `the ${type} authority has no SSH key`);
+      return signSshPlan(ssh, plan);
+    },
+    signTls: (type, plan) => signTlsPlan(requireSigners(type), plan),
+    settled: () => pending,
+    close: stop,
+  };
+}
+
+/** Makes the authority, public and private half in one write, unless there is one. True when it was made here. */
+async function ensure(type: AuthorityType, options: AuthoritiesOptions): Promise<boolean> {
+  const { state, clusterName, clock, log } = options;
+  if (state.get('cert_authority', type) !== undefined) return false;
+  const algorithm = options.signatureAlgorithm ?? 'ed25519';
+  const records = await makeAuthority(type, clusterName, algorithm, clock.now());
+  try {
+    await state.write([
+      { do: 'create', resource: records.open },
+      { do: 'create', resource: records.secret },
+    ]);
+  } catch (error) {
+    if (!isCode(error, 'ALREADY_EXISTS')) throw error;
+    log.info({ authority: type }, 'another auth server has made the certificate authority');
+    return false;
+  }
+  log.info({ authority: type, cluster: clusterName }, 'a certificate authority was made');
+  return true;
+}
+
+async function load(type: AuthorityType, options: AuthoritiesOptions): Promise<Signers> {
+  const { state, clusterName, signatureAlgorithm = 'ed25519' } = options;
+  const secret = await state.read(certAuthorityKeyKind, type);
+  const open = requireAuthority(state, type);
+  if (open.spec.cluster_name !== clusterName) {
+    throw new GatehouseError(
+      'INVALID_CONFIG',
+      `cluster_name is "${clusterName}", but this store belongs to the cluster "${open.spec.cluster_name}"; the name cannot be changed`,
+    );
+  }
+  if (secret === undefined) {
+    throw new GatehouseError(
+      'CORRUPT',
+      `the private keys of the ${type} authority are not in the store; restore it from a backup`,
+    );
+  }
+  return loadSigners(open.spec, secret.spec, signatureAlgorithm);
+}
+
+function requireAuthority(state: ClusterState, type: AuthorityType): Resource<CertAuthoritySpec> {
+  const found = state.get('cert_authority', type);
+  // The copy holds what parseResource of this kind accepted.
+  if (found !== undefined) return found as Resource<CertAuthoritySpec>;
+  throw new GatehouseError('CORRUPT', `the ${type} authority is not in the store; restore it from a backup`);
+}
+
+function describe(type: AuthorityType, spec: CertAuthoritySpec): PublicAuthority {
+  const sets = [spec.active_keys, spec.additional_trusted_keys];
+  return {
+    type,
+    tlsCertificates: sets.flatMap((keys) => keys.tls.map(({ cert }) => cert)),
+    sshPublicKeys: sets.flatMap((keys) => keys.ssh.map(({ public_key }) => public_key)),
+  };
+}
+
+function warnOfOtherAlgorithm(
+  signers: ReadonlyMap<AuthorityType, Signers>,
+  { signatureAlgorithm, log }: AuthoritiesOptions,
+): void {
+  if (signatureAlgorithm === undefined) return;
+  const others = [...signers].filter(
+    ([, { ssh }]) => ssh !== undefined && !isMadeBy(ssh.algorithm, signatureAlgorithm),
+  );
+  if (others.length === 0) return;
+  log.warn(
+    { authorities: others.map(([type]) => type), ca_signature_algo: signatureAlgorithm },
+    'ca_signature_algo does not fit the existing authorities; they keep their keys until they are rotated',
+  );
+}
+
+const isMadeBy = (used: string, wanted: CaSignatureAlgorithm): boolean =>
+  used === (wanted === 'ed25519' ? 'ssh-ed25519' : wanted);
