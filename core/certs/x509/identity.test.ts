@@ -78,6 +78,7 @@ describe('identities', () => {
     ['version 2', '{"v":2,"kind":"a"}'],
     ['a version as text', '{"v":"1","kind":"a"}'],
     ['a kind that is no text', '{"v":1,"kind":1}'],
+    ['the version behind', '{"kind":"a","v":1}'],
     ['spaces', '{"v":1, "kind":"a"}'],
     ['a doubled key', '{"v":1,"kind":"user","kind":"admin"}'],
     ['a doubled key further in', '{"v":1,"kind":"a","t":{"x":1,"x":2}}'],

@@ -45,7 +45,7 @@ export function identityExtension(identity: { readonly kind: string }): X509Exte
 export function encodeIdentity(identity: { readonly kind: string }): Uint8Array {
   let text: string;
   try {
-    text = JSON.stringify({ v: VERSION, ...identity });
+    text = toText(identity);
   } catch (cause) {
     throw refuseInput('identity', 'an identity must be plain JSON', cause);
   }
@@ -91,9 +91,14 @@ function readPayload(text: string, refuse: Refuse): IdentityPayload {
     throw refuse('identity', 'the identity is nested too deep or uses __proto__');
   if (!isVersioned(value))
     throw refuse('identity', `the identity must be an object with v = ${VERSION} and a kind`);
-  if (JSON.stringify(value) !== text) throw refuse('identity', 'the identity is not in its compact form');
   const { v: _, ...identity } = value;
-  return identity;
+  if (toText(identity) === text) return identity;
+  throw refuse('identity', 'the identity is not in its compact form');
+}
+
+/** `v` comes first. */
+function toText(identity: { readonly kind: string }): string {
+  return JSON.stringify({ v: VERSION, ...identity });
 }
 
 function isVersioned(value: unknown): value is IdentityPayload & { readonly v: typeof VERSION } {
