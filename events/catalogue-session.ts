@@ -1,0 +1,160 @@
+// Event types of sessions: what people and programs did on servers, applications and databases.
+// Apart from the other themes because agents emit these, and auth only those of the other files.
+import type { EventSpec } from './fields.ts';
+
+const SSH = ['user', 'login', 'sid', 'server_id'] as const;
+const SSH_OPTIONAL = [
+  'namespace',
+  'server_hostname',
+  'server_labels',
+  'addr.local',
+  'addr.remote',
+  'proto',
+  'mfa_device',
+] as const;
+const KERNEL = ['user', 'login', 'sid', 'server_id', 'pid', 'program'] as const;
+const DB = ['user', 'sid', 'db_service', 'db_protocol', 'db_user', 'db_name'] as const;
+const DB_OPTIONAL = [
+  'db_uri',
+  'db_type',
+  'db_origin',
+  'db_roles',
+  'server_id',
+  'addr.remote',
+  'mfa_device',
+] as const;
+const APP = ['user', 'sid', 'app_name'] as const;
+const APP_OPTIONAL = [
+  'app_uri',
+  'app_public_addr',
+  'aws_role_arn',
+  'server_id',
+  'addr.remote',
+  'mfa_device',
+] as const;
+
+export const SESSION_EVENTS = {
+  'session.start': {
+    codes: { ok: 'GHS00I' },
+    meaning: 'Started an interactive shell session.',
+    fields: SSH,
+    optional: [...SSH_OPTIONAL, 'size', 'initial_command'],
+  },
+  'session.end': {
+    codes: { ok: 'GHS01I' },
+    meaning: 'An interactive shell session has ended.',
+    fields: SSH,
+    optional: [...SSH_OPTIONAL, 'interactive', 'participants', 'start_time', 'end_time', 'exitCode'],
+  },
+  'session.join': {
+    codes: { ok: 'GHS02I' },
+    meaning: 'A new user has joined the existing interactive shell session.',
+    fields: SSH,
+    optional: SSH_OPTIONAL,
+  },
+  'session.leave': {
+    codes: { ok: 'GHS03I' },
+    meaning: 'A user has left the session.',
+    fields: SSH,
+    optional: SSH_OPTIONAL,
+  },
+  'session.disk': {
+    codes: { ok: 'GHS04I' },
+    meaning: 'A file was opened during the session. Requires enhanced session recording.',
+    fields: KERNEL,
+    optional: ['namespace', 'path', 'return_code'],
+  },
+  'session.network': {
+    codes: { ok: 'GHS05I' },
+    meaning: 'A network connection was made during the session. Requires enhanced session recording.',
+    fields: KERNEL,
+    optional: ['namespace', 'dst_addr', 'dst_port', 'return_code'],
+  },
+  'session.command': {
+    codes: { ok: 'GHS06I' },
+    meaning: 'A program was run during the session. Requires enhanced session recording.',
+    fields: KERNEL,
+    optional: ['namespace', 'path', 'command', 'return_code'],
+  },
+  'session.rejected': {
+    codes: { ok: 'GHS07W' },
+    meaning: 'A session was refused by the target, for example because a limit was reached.',
+    fields: ['user', 'reason'],
+    optional: [
+      'login',
+      'sid',
+      'server_id',
+      'server_hostname',
+      'addr.remote',
+      'proto',
+      'denial_id',
+      'resource',
+    ],
+  },
+  exec: {
+    codes: { ok: 'GHS08I', failed: 'GHS08W' },
+    meaning: 'A remote command has been executed via SSH, without a shell session.',
+    fields: [...SSH, 'command', 'success'],
+    optional: [...SSH_OPTIONAL, 'exitCode', 'exitError'],
+  },
+  scp: {
+    codes: { ok: 'GHS09I', failed: 'GHS09W' },
+    meaning: 'A file was copied to or from the server.',
+    fields: [...SSH, 'path', 'action', 'success'],
+    optional: [...SSH_OPTIONAL, 'len', 'exitCode', 'exitError', 'command'],
+  },
+  resize: {
+    codes: { ok: 'GHS10I' },
+    meaning: 'The terminal has been resized.',
+    fields: [...SSH, 'size'],
+    optional: SSH_OPTIONAL,
+  },
+  port: {
+    codes: { ok: 'GHS11I', failed: 'GHS11W' },
+    meaning: 'A port was forwarded through the server.',
+    fields: [...SSH, 'dst_addr', 'dst_port', 'success'],
+    optional: [...SSH_OPTIONAL, 'error'],
+  },
+  'app.session.start': {
+    codes: { ok: 'GHAPP00I', failed: 'GHAPP00W' },
+    meaning: 'A user accessed an application.',
+    fields: [...APP, 'success'],
+    optional: [...APP_OPTIONAL, 'error', 'denial_id'],
+  },
+  'app.session.chunk': {
+    codes: { ok: 'GHAPP01I' },
+    meaning: 'A record of activity during an application session.',
+    fields: [...APP, 'session_chunk_id'],
+    optional: [...APP_OPTIONAL, 'requests', 'start_time', 'end_time'],
+  },
+  'app.session.request': {
+    codes: { ok: 'GHAPP02I' },
+    meaning: 'One request was sent to an application.',
+    fields: [...APP, 'request_method', 'path'],
+    optional: [...APP_OPTIONAL, 'status_code', 'session_chunk_id', 'len'],
+  },
+  'app.session.end': {
+    codes: { ok: 'GHAPP03I' },
+    meaning: 'An application session has ended.',
+    fields: APP,
+    optional: [...APP_OPTIONAL, 'start_time', 'end_time'],
+  },
+  'db.session.start': {
+    codes: { ok: 'GHDB00I', failed: 'GHDB00W' },
+    meaning: 'A user connected to a database, or was refused.',
+    fields: [...DB, 'success'],
+    optional: [...DB_OPTIONAL, 'error', 'denial_id'],
+  },
+  'db.session.end': {
+    codes: { ok: 'GHDB01I' },
+    meaning: 'A database session has ended.',
+    fields: DB,
+    optional: [...DB_OPTIONAL, 'start_time', 'end_time'],
+  },
+  'db.session.query': {
+    codes: { ok: 'TDB02I', failed: 'GHDB02W' },
+    meaning: 'A query was sent to a database, or was refused.',
+    fields: [...DB, 'db_query', 'success'],
+    optional: [...DB_OPTIONAL, 'db_query_parameters', 'error', 'denial_id'],
+  },
+} as const satisfies Record<string, EventSpec>;

@@ -1,0 +1,205 @@
+// The write-ahead journal: every event is here, on stable storage, before any sink is asked to take it. Segment files
+// of lines, named by the number of their first line; numbers count lines of this journal, whatever chain they are of.
+// Apart from the day files because a journal forgets what all sinks have, and its tail may be taken back.
+import { constants } from 'node:fs';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
+import type { Log } from '#core/log.ts';
+import { blocksForward, linesOf } from './blocks.ts';
+import { diskError, syncFolder, type Disk } from './disk.ts';
+import { listSegments, pathOf, readLines, recover, type Segment } from './journal-segment.ts';
+import { recordOf, type EventRecord } from './record.ts';
+
+export interface JournalOptions {
+  /** An existing folder that this process has locked. */
+  readonly folder: string;
+  readonly disk: Disk;
+  readonly log: Log;
+  /** A new segment is begun once the newest is this large. */
+  readonly segmentBytes: number;
+}
+
+export interface JournalBatch {
+  readonly records: readonly EventRecord[];
+  /** Number of the line after the last one read; lines that could not be read are passed over. */
+  readonly end: number;
+}
+
+export interface Journal {
+  /** Number of the oldest line kept. */
+  readonly first: number;
+  /** Number the next line will get. */
+  readonly end: number;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  /** Newest event; undefined in a new journal. A journal never forgets its newest event. */
+  readonly newest: EventRecord | undefined;
+  /** Resolves when all are on stable storage; when it throws (STORAGE_FULL, STORAGE_FAILED), none is kept. */
+  commit(records: readonly EventRecord[]): Promise<void>;
+  /** Reads about `maxBytes`, at least one line, from line `from` on. */
+  read(from: number, maxBytes: number): Promise<JournalBatch>;
+  /** Forgets whole segments of lines before `number`. */
+  trim(number: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens or makes the journal and takes back what a crash left unfinished at its end. */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  try {
+    const firsts = await listSegments(options.folder);
+    const segments: Segment[] = [];
+    let newest: EventRecord | undefined;
+    for (const [at, first] of firsts.entries()) {
+      const segment = { first, path: pathOf(options.folder, first), lines: 0, bytes: 0 };
+      newest = (await recover(segment, at === firsts.length - 1, options.log)) ?? newest;
+      segments.push(segment);
+    }
+    return new SegmentJournal(options, segments, newest);
+  } catch (error) {
+    throw diskError('open the journal', error);
+  }
+}
+
+interface Bookmark {
+  readonly number: number;
+  readonly offset: number;
+}
+
+class SegmentJournal implements Journal {
+  readonly #options: JournalOptions;
+  readonly #segments: Segment[];
+  /** Where lines start that a reader is likely to ask for next. */
+  readonly #bookmarks: Bookmark[] = [];
+  #newest: EventRecord | undefined;
+  #file: FileHandle | undefined;
+  #dirty = true;
+
+  constructor(options: JournalOptions, segments: Segment[], newest: EventRecord | undefined) {
+    this.#options = options;
+    this.#segments = segments;
+    this.#newest = newest;
+  }
+
+  get first(): number {
+    return this.#segments[0]?.first ?? 1;
+  }
+
+  get end(): number {
+    const last = this.#segments.at(-1);
+    return last === undefined ? 1 : last.first + last.lines;
+  }
+
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
+  get newest(): EventRecord | undefined {
+    return this.#newest;
+  }
+
+  async commit(records: readonly EventRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    try {
+      const segment = await this.#target();
+      const file = (this.#file ??= await open(segment.path, 'r+'));
+      if (this.#dirty) await file.truncate(segment.bytes);
+      this.#dirty = true;
+      const data = Buffer.from(`${records.map((record) => record.line).join('\n')}\n`);
+      await this.#options.disk.write(file, data, segment.bytes);
+      this.#dirty = false;
+      segment.bytes += data.length;
+      segment.lines += records.length;
+      this.#newest = records.at(-1);
+    } catch (error) {
+      throw diskError('write the journal', error);
+    }
+  }
+
+  async #target(): Promise<Segment> {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.bytes < this.#options.segmentBytes) return last;
+    const path = pathOf(this.#options.folder, this.end);
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+    const file = await open(path, flags, 0o640);
+    try {
+      await syncFolder(this.#options.folder);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    await this.#file?.close();
+    this.#file = file;
+    this.#dirty = true;
+    const segment = { first: this.end, path, lines: 0, bytes: 0 };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async read(from: number, maxBytes: number): Promise<JournalBatch> {
+    const segment = this.#segments.findLast(({ first }) => first <= from) ?? this.#segments[0];
+    if (segment === undefined) return { records: [], end: from };
+    const number = Math.max(from, segment.first);
+    const limit = segment.bytes;
+    let file: FileHandle | undefined;
+    try {
+      file = await open(segment.path, 'r');
+      const start = await this.#offsetOf(file, segment, number, limit);
+      const bytes = await readLines(file, start, limit, maxBytes);
+      const batch = this.#parse(bytes, number);
+      this.#bookmarks.unshift({ number: batch.end, offset: start + bytes.length });
+      this.#bookmarks.splice(16);
+      return batch;
+    } catch (error) {
+      throw diskError('read the journal', error);
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async #offsetOf(file: FileHandle, segment: Segment, number: number, limit: number): Promise<number> {
+    if (number === segment.first) return 0;
+    const bookmark = this.#bookmarks.find((mark) => mark.number === number);
+    if (bookmark !== undefined) return bookmark.offset;
+    let at = segment.first;
+    for await (const { start, bytes } of blocksForward({ file, span: { start: 0, end: limit } })) {
+      for (const line of linesOf(bytes)) {
+        if (at++ === number) return start + line.start;
+      }
+    }
+    return limit;
+  }
+
+  #parse(bytes: Buffer, number: number): JournalBatch {
+    const records: EventRecord[] = [];
+    let end = number;
+    for (const line of linesOf(bytes)) {
+      try {
+        records.push(recordOf(bytes.toString('utf8', line.start, line.end)));
+      } catch (error) {
+        this.#options.log.error(
+          { line: end, err: error },
+          'audit journal: passed over a line that cannot be read',
+        );
+      }
+      end++;
+    }
+    return { records, end };
+  }
+
+  async trim(number: number): Promise<void> {
+    for (;;) {
+      const [oldest, next] = this.#segments;
+      if (oldest === undefined || next === undefined || next.lines === 0 || next.first > number) return;
+      await unlink(oldest.path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw diskError('remove a delivered journal segment', error);
+      });
+      this.#segments.shift();
+      this.#bookmarks.length = 0;
+    }
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+}
