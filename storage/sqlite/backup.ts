@@ -1,49 +1,114 @@
-// An online copy of the database, page by page while writes go on. Separate from open.ts because what makes a copy a
-// good backup (complete, private, durable, never over another file) is its own matter.
+// An online copy of a store into a new database file: items page by page while writes go on, then the changes made
+// meanwhile, which brings the copy to one revision. Works from reads and the watch only, because SQLite's own backup
+// fails when the connection it copies from is in the middle of a write.
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { backup, DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { GatehouseError } from '#core/errors/error.ts';
-import type { BackupInfo } from '../backend.ts';
-import { errnoOf, syncFolder, toFileError } from './files.ts';
+import {
+  compareRevisions,
+  type Backend,
+  type BackupInfo,
+  type Revision,
+  type StoredItem,
+} from '../backend.ts';
 import { toStorageError } from './errors.ts';
-import { readPosition, writeMeta } from './schema.ts';
+import { errnoOf, syncFolder, toFileError } from './files.ts';
+import { createTables, writeMeta } from './schema.ts';
 
-/** Pages copied per step; between steps writers go on. */
-const PAGES_AT_ONCE = 256;
+/** Items copied in one go; between them the event loop, and so writers, have their turn. */
+const ITEMS_AT_ONCE = 250;
 
-/** Copies `db` to a new file; ALREADY_EXISTS, STORAGE_FULL or STORAGE_FAILED leave nothing behind. */
-export async function backUp(db: DatabaseSync, path: string): Promise<BackupInfo> {
+/** Copies to a new file; ALREADY_EXISTS, STORAGE_FULL or STORAGE_FAILED leave nothing behind. */
+export async function backUp(source: Pick<Backend, 'range' | 'watch'>, path: string): Promise<BackupInfo> {
   requireAbsent(path);
   const partial = `${path}.${randomBytes(6).toString('hex')}.partial`;
   try {
     closeSync(openSync(partial, 'wx', 0o600));
-    await backup(db, partial, { rate: PAGES_AT_ONCE });
-    const revision = finish(partial);
+    const revision = await copyInto(partial, source);
     const file = await open(partial, 'r+');
     await file.sync().finally(() => file.close());
     publish(partial, path);
     syncFolder(dirname(path));
-    return { path, bytes: statSync(path).size, revision: String(revision) };
+    return { path, bytes: statSync(path).size, revision };
   } catch (error) {
     throw toBackupError(error, path);
   } finally {
-    for (const end of ['', '-journal', '-wal', '-shm']) rmSync(partial + end, { force: true });
+    rmSync(partial, { force: true });
   }
 }
 
-/** Makes the copy one self-contained file that knows it is a copy; returns its revision. */
-function finish(partial: string): number {
-  const copy = new DatabaseSync(partial);
+async function copyInto(partial: string, source: Pick<Backend, 'range' | 'watch'>): Promise<Revision> {
+  const db = new DatabaseSync(partial);
   try {
-    copy.exec('PRAGMA journal_mode = DELETE');
-    writeMeta(copy, 'home', 'backup');
-    return readPosition(copy).revision;
+    // The file counts only once it is complete and flushed, so that the way there needs no journal on disk.
+    db.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; BEGIN');
+    createTables(db);
+    const copy = prepareCopy(db);
+    const { first, last } = await copyItems(source, copy);
+    const revision = first === last ? last : await copyChanges(source, copy, first, last);
+    writeMeta(db, 'home', 'backup');
+    writeMeta(db, 'floor', Number(revision));
+    db.exec('COMMIT');
+    return revision;
   } finally {
-    copy.close();
+    db.close();
   }
+}
+
+interface Copy {
+  put(item: StoredItem): void;
+  delete(key: string, revision: Revision): void;
+}
+
+/** What a later page showed already is not undone by an older change. */
+function prepareCopy(db: DatabaseSync): Copy {
+  const put = db.prepare(
+    'INSERT INTO items (key, value, expires, revision) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE ' +
+      'SET value = excluded.value, expires = excluded.expires, revision = excluded.revision ' +
+      'WHERE excluded.revision > items.revision',
+  );
+  const remove = db.prepare('DELETE FROM items WHERE key = ? AND revision <= ?');
+  return {
+    put: (item) => void put.run(item.key, item.value, item.expires ?? null, Number(item.revision)),
+    delete: (key, revision) => void remove.run(key, Number(revision)),
+  };
+}
+
+/** Returns the revisions that the first and the last page were read at. */
+async function copyItems(
+  source: Pick<Backend, 'range'>,
+  copy: Copy,
+): Promise<{ readonly first: Revision; readonly last: Revision }> {
+  let first: Revision | undefined;
+  let after: string | undefined;
+  for (;;) {
+    const page = await source.range({ prefix: '', after, limit: ITEMS_AT_ONCE });
+    for (const item of page.items) copy.put(item);
+    first ??= page.revision;
+    after = page.next;
+    if (after === undefined) return { first, last: page.revision };
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function copyChanges(
+  source: Pick<Backend, 'watch'>,
+  copy: Copy,
+  from: Revision,
+  to: Revision,
+): Promise<Revision> {
+  const { signal } = new AbortController();
+  for await (const batch of source.watch({ prefixes: [''], from, signal })) {
+    for (const event of batch.events) {
+      if (event.type === 'put') copy.put(event.item);
+      else copy.delete(event.key, event.revision);
+    }
+    if (compareRevisions(batch.revision, to) >= 0) return batch.revision;
+  }
+  throw new GatehouseError('UNAVAILABLE', 'the store was closed before the backup was complete');
 }
 
 /** Gives the copy its name in one step, never over another file. */
@@ -63,7 +128,6 @@ function requireAbsent(path: string): void {
 }
 
 function toBackupError(error: unknown, path: string): GatehouseError {
-  if (error instanceof GatehouseError) return error;
   if (error instanceof Error && 'errcode' in error) return toStorageError(error, path);
   return errnoOf(error) === 'EEXIST' ? alreadyExists(path) : toFileError(error, path);
 }

@@ -1,6 +1,5 @@
 // The embedded store: one file, one owner process. Opens and checks the file, then puts together the ledger (what a
 // transaction does), the writer (when it commits), the change feed and the sweeper.
-import type { DatabaseSync } from 'node:sqlite';
 import type { Clock, Timer } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type {
@@ -94,11 +93,10 @@ export async function openSqlite(options: SqliteOptions): Promise<SqliteBackend>
     changes.close();
     db.close();
   };
-  return assemble({ db, path, clock, items, ledger, changes, writer, sweeper, stop });
+  return assemble({ path, clock, items, ledger, changes, writer, sweeper, stop });
 }
 
 interface Parts {
-  readonly db: DatabaseSync;
   readonly path: string;
   readonly clock: Clock;
   readonly items: Items;
@@ -133,6 +131,7 @@ function assemble(parts: Parts): SqliteBackend {
     }
     return revision;
   };
+  const page = (query: RangeQuery): RangePage => readPage(items, ledger, query, clock.now());
   const close = async (): Promise<void> => {
     await Promise.allSettled(backups);
     await parts.stop();
@@ -143,7 +142,7 @@ function assemble(parts: Parts): SqliteBackend {
       checkKey(key);
       return read(() => items.get(key, clock.now()));
     },
-    range: async (query) => read(() => readPage(items, ledger, query, clock.now())),
+    range: async (query) => read(() => page(query)),
     create: async (item) => write(createWrite(item)),
     put: async (item) => write(putWrite(item)),
     update: async (item, revision) => write(updateWrite(item, revision)),
@@ -160,7 +159,7 @@ function assemble(parts: Parts): SqliteBackend {
     },
     async backup(path) {
       read(() => {});
-      const copying = backUp(parts.db, path);
+      const copying = backUp({ range: async (query) => page(query), watch: parts.changes.watch }, path);
       backups.add(copying);
       return copying.finally(() => backups.delete(copying));
     },

@@ -40,7 +40,13 @@ export interface Prepared {
  */
 export function prepareSchema(db: DatabaseSync, path: string, now: number): Prepared {
   const empty = numberOf(db, 'SELECT count(*) AS n FROM sqlite_schema') === 0;
-  if (empty) createTables(db, path, now);
+  if (empty) {
+    db.exec('BEGIN IMMEDIATE');
+    createTables(db);
+    writeMeta(db, 'home', fileIdentity(path));
+    writeMeta(db, 'floor', newHistoryRevision(now, 0));
+    db.exec('COMMIT');
+  }
   requireOurs(db, path);
   requireSound(db, path);
   const restored = readMeta(db, 'home') !== fileIdentity(path);
@@ -70,12 +76,9 @@ export function readMeta(db: DatabaseSync, name: string): unknown {
   return db.prepare('SELECT value FROM meta WHERE name = ?').get(name)?.['value'];
 }
 
-function createTables(db: DatabaseSync, path: string, now: number): void {
-  db.exec('BEGIN IMMEDIATE');
+/** Inside the caller's transaction; the caller adds `home` and `floor` to `meta`. */
+export function createTables(db: DatabaseSync): void {
   db.exec(TABLES);
-  writeMeta(db, 'home', fileIdentity(path));
-  writeMeta(db, 'floor', newHistoryRevision(now, 0));
-  db.exec('COMMIT');
 }
 
 function requireOurs(db: DatabaseSync, path: string): void {
