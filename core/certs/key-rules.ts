@@ -1,6 +1,6 @@
 // Which public keys may stand in a certificate, in either format. One place, so that a key that is refused in an
 // SSH certificate cannot come in through an X.509 one.
-import type { KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Refuse } from './refusal.ts';
 
 export const KEY_FAMILIES = ['ed25519', 'ecdsa-p256', 'ecdsa-p384', 'ecdsa-p521', 'rsa'] as const;
@@ -64,7 +64,8 @@ function requireSoundRsa(key: KeyObject, refuse: Refuse): void {
 }
 
 function requireSoundPoint(key: KeyObject, refuse: Refuse): void {
-  const point = Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url');
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  const point = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
   if (point.length !== 32) throw refuse('bad-key', 'an Ed25519 key must have 32 bytes');
   point[31] = (point[31] ?? 0) & 0x7f;
   if (SMALL_ORDER_Y.has(point.toString('hex'))) throw refuse('weak-key', 'the Ed25519 key has a small order');

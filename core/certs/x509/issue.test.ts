@@ -1,8 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { HOUR, makeKeys, NOW, refusalOf } from '#test/kit/certs.ts';
+import { craftX509, HOUR, makeKeys, NOW, refusalOf } from '#test/kit/certs.ts';
+import { derSequence, DER_TRUE } from './der.ts';
+import { derExtension } from './extensions.ts';
 import { IDENTITY_OID, identityExtension, identityOfCertificate } from './identity.ts';
 import { issueSelfSignedCa, issueX509, x509Issuer, type X509Request } from './issue.ts';
+import { derOid, OID } from './oid.ts';
 import { parseX509 } from './parse.ts';
 import { verifySelfSignedCa, verifyX509 } from './verify.ts';
 
@@ -150,6 +153,10 @@ describe('issuing', () => {
   test('refuses: a signer that is no authority, has another key, or may not have authorities below', () => {
     const leaf = parseX509(issueX509(request));
     expect(refusalOf(() => x509Issuer(leaf, keys.p256))).toBe('BAD_REQUEST not-an-authority');
+    const flagOnly = craftX509(keys.p256, {
+      extensions: [derExtension(derOid(OID.basicConstraints), true, derSequence(DER_TRUE))],
+    });
+    expect(refusalOf(() => x509Issuer(parseX509(flagOnly), keys.p256))).toBe('BAD_REQUEST not-an-authority');
     expect(refusalOf(() => x509Issuer(ca, keys.p256))).toBe('BAD_REQUEST bad-key');
     expect(refusalOf(() => x509Issuer(ca, caKeys.p256, 'rsa-sha256'))).toBe(
       'BAD_REQUEST signature-algorithm',

@@ -85,7 +85,7 @@ export function x509Issuer(
   algorithm?: X509SignatureAlgorithm,
 ): X509Issuer {
   const info = publicKeyInfo(createPublicKey(privateKey), refuseInput);
-  if (!certificate.isCa || certificate.keyUsage?.includes('keyCertSign') === false) {
+  if (!certificate.isCa || certificate.keyUsage?.includes('keyCertSign') !== true) {
     throw refuseInput('not-an-authority', 'the certificate is not that of an authority');
   }
   if (!Buffer.from(info.der).equals(certificate.publicKey.der)) {
