@@ -10,6 +10,8 @@ import type { Caller } from '../guard/caller.ts';
 export interface Handler<B = unknown, R = unknown, C extends AuthContext = AuthContext> {
   readonly endpoint: Endpoint<B, R>;
   readonly access: RouteAccess;
+  /** Bytes of the body that are read; 64 KiB when left out. */
+  readonly bodyLimit?: number;
   /** `request` has passed the endpoint's schema; `params` are the decoded `:name` parts of the path. */
   handle(context: C, caller: Caller, request: B, params: Readonly<Record<string, string>>): Promise<R>;
 }
@@ -20,4 +22,9 @@ export interface StreamHandler<B = unknown, C extends AuthContext = AuthContext>
   readonly access: RouteAccess;
   readonly contentType: string;
   stream(context: C, caller: Caller, request: B): Promise<Readable>;
+}
+
+/** Lets the compiler find the types of a handler from its endpoint. */
+export function handler<B, R, C extends AuthContext>(definition: Handler<B, R, C>): Handler<B, R, C> {
+  return definition;
 }

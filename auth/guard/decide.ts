@@ -1,0 +1,90 @@
+// May a caller of this standing do this to a resource? The one place where the rules of roles, the table of what
+// members may read, and the limits that no role can lift come together. Pure.
+import type { AccessSet } from '#core/access/compile.ts';
+import { isVisible } from '#core/access/decide.ts';
+import type { WhereContext } from '#core/access/predicates.ts';
+import { couldAllow, decideResource } from '#core/access/rules.ts';
+import type { Kind } from '#core/kind.ts';
+import type { Resource } from '#core/resource.ts';
+import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
+import type { Verb } from './access.ts';
+import { hostMayRead, userMayRead } from './host-access.ts';
+import type { Standing } from './standing.ts';
+
+export interface Answer {
+  readonly allowed: boolean;
+  /** For admins only. */
+  readonly reasons: readonly string[];
+}
+
+export interface Question {
+  /** A kind, or a word that rules use for something that is none, such as `event`. */
+  readonly kind: string;
+  readonly audience?: Kind['audience'] | undefined;
+  readonly verb: Verb;
+  /** Both left out: is there anything of the kind for which it would be allowed? */
+  readonly resource?: Resource | undefined;
+  /** For `event` and `session`: the session it is about. */
+  readonly session?: WhereContext['session'] | undefined;
+}
+
+const YES: Answer = { allowed: true, reasons: [] };
+
+/** What of a standing decides. */
+export type Decider =
+  | Extract<Standing, { who: 'admin' }>
+  | Extract<Standing, { who: 'host' }>
+  | Pick<Extract<Standing, { who: 'user' }>, 'who' | 'access'>;
+
+export function decide(standing: Decider, question: Question): Answer {
+  if (standing.who === 'admin') return YES;
+  if (question.audience === 'internal') {
+    return no(`${question.kind} is internal: only the local admin of the auth host may see it`);
+  }
+  if (standing.who === 'user') return decideForUser(standing.access, question);
+  const { roles } = standing.identity;
+  if (hostMayRead(roles, question.kind, question.verb)) return YES;
+  return no(`hosts of role ${roles.join(', ') || '(none)'} may not ${question.verb} ${question.kind}`);
+}
+
+/** The same question for many resources: those for which the answer is yes. */
+export function visible(
+  standing: Standing,
+  question: Question,
+  resources: Iterable<Resource>,
+): Iterable<Resource> {
+  if (isUnfiltered(standing, question.kind)) return resources;
+  return [...resources].filter((resource) => decide(standing, { ...question, resource }).allowed);
+}
+
+/** True when the answer is the same for every resource of the kind. */
+export function isUnfiltered(standing: Standing, kind: string): boolean {
+  if (standing.who !== 'user') return true;
+  if (kind === 'node') return false;
+  return !standing.access.roles.some(({ allow, deny }) =>
+    [...allow.rules, ...deny.rules].some((rule) => rule.where !== undefined),
+  );
+}
+
+function decideForUser(access: AccessSet, question: Question): Answer {
+  const { kind, verb, resource, session } = question;
+  const described = resource && { name: resource.metadata.name, labels: resource.metadata.labels };
+  const byRules = decideResource(access, { kind, verb, resource: described, session });
+  const reasons = byRules.reasons.map((reason) => reason.text);
+  if (userMayRead(kind, verb)) {
+    if (byRules.reasons.some((reason) => reason.side === 'deny')) return { allowed: false, reasons };
+    if (kind !== 'node' || resource === undefined) return YES;
+    const node = resource as Resource<NodeSpec>;
+    const target = { name: node.metadata.name, labels: nodeLabels(node) };
+    return isVisible(access, 'node', target) ? YES : no('no role of the user selects the labels of the node');
+  }
+  if (byRules.allowed) return { allowed: true, reasons };
+  // A rule with a condition cannot be judged without a resource: the list is then filtered one by one.
+  const isOpen = resource === undefined && session === undefined;
+  const isSome = isOpen && couldAllow(access, kind, verb);
+  return { allowed: isSome, reasons };
+}
+
+function no(reason: string): Answer {
+  return { allowed: false, reasons: [reason] };
+}

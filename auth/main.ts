@@ -1,0 +1,141 @@
+// The auth service: opens its parts in order, connects them, and closes them in reverse. No logic.
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import { defaultSinkUri, openSinks } from '#events/all.ts';
+import type { AuditLog } from '#events/audit-log.ts';
+import { openAuditLog } from '#events/log.ts';
+import { KINDS } from '#kinds/all.ts';
+import { openStorage, type StorageConfig } from '#storage/all.ts';
+import { auditCheckOf } from './audit-check.ts';
+import { openAuditKeeper } from './audit-keeper.ts';
+import type { CertificateAuthorities } from './authority/authority.ts';
+import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
+import { openGuard } from './guard/guard.ts';
+import { openHostId } from './host-id.ts';
+import { startServer, type ServerLimits } from './server.ts';
+import { openState } from './state/open.ts';
+import type { ClusterState } from './state/state.ts';
+
+export interface AuthOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where the audit sink `stdout://` writes. */
+  readonly stdout: Writable;
+  /** Made when missing, mode 0700. */
+  readonly dataDir: string;
+  readonly storage: StorageConfig;
+  /** In order; empty takes `<data_dir>/log`. */
+  readonly auditEventsUris: readonly string[];
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Names and addresses under which clients dial, besides those of the listener. */
+  readonly names: readonly string[];
+  readonly nodeName: string;
+  readonly clusterName: string;
+  readonly caSignatureAlgorithm?: AuthoritiesOptions['signatureAlgorithm'];
+  /** `host:port` for links in invites. */
+  readonly publicAddress: string;
+  readonly version: string;
+  readonly limits?: Partial<ServerLimits> | undefined;
+}
+
+export interface Auth {
+  /** `host:port`, as bound. */
+  readonly address: string;
+  readonly port: number;
+  readonly hostId: string;
+  readonly state: ClusterState;
+  readonly authorities: CertificateAuthorities;
+  readonly audit: AuditLog;
+  /** For /readyz: the store answers and the local copy is up to date. */
+  isReady(): boolean;
+  /** Ends calls, then the log, then the store. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Resolves when calls are answered. Whatever was opened is closed again when a part fails to. */
+export async function startAuth(options: AuthOptions): Promise<Auth> {
+  const closers: (() => unknown)[] = [];
+  const opened = <T>(part: T, close: (part: T) => unknown): T => {
+    closers.unshift(() => close(part));
+    return part;
+  };
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll(closers, options.log));
+  try {
+    const auth = await open(options, opened);
+    return { ...auth, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+type Opened = <T>(part: T, close: (part: T) => unknown) => T;
+
+async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'close'>> {
+  const { clock, log, dataDir, clusterName, version, publicAddress } = options;
+  const hostId = await openHostId(dataDir);
+  const tempDir = join(dataDir, 'tmp');
+  await mkdir(tempDir, { recursive: true, mode: 0o700 });
+  await chmod(tempDir, 0o700);
+  const backend = opened(await openStorage(options.storage, options), (part) => part.close());
+  const state = opened(openState({ backend, kinds: KINDS, clock, log }), (part) => part.close());
+  await state.ready;
+  const authorities = opened(
+    await openAuthorities({
+      state,
+      clusterName,
+      signatureAlgorithm: options.caSignatureAlgorithm,
+      clock,
+      log,
+    }),
+    (part) => part.close(),
+  );
+  const checkpoint = await openAuditKeeper(state);
+  const uris = options.auditEventsUris.length === 0 ? [defaultSinkUri(dataDir)] : options.auditEventsUris;
+  const sinks = opened(await openSinks(uris, options), (parts) =>
+    Promise.all(parts.map((part) => part.close())),
+  );
+  const spillDir = join(dataDir, 'audit-spill');
+  const audit = opened(
+    await openAuditLog({ sinks, spillDir, clock, log, clusterName, writer: hostId, checkpoint }),
+    (part) => part.close(),
+  );
+  const guard = opened(openGuard({ state, authorities, audit, clock, clusterName }), (part) => part.close());
+  const context = {
+    clock,
+    log,
+    state,
+    authorities,
+    audit,
+    guard,
+    clusterName,
+    hostId,
+    publicAddress,
+    tempDir,
+    serverVersion: version,
+    backup: backend.backup?.bind(backend),
+    verifyAudit: auditCheckOf(uris[0] ?? '', audit, checkpoint),
+  };
+  const { host, port } = options.listen;
+  const machine = options.nodeName;
+  const server = opened(
+    await startServer({ context, host, port, names: options.names, machine, limits: options.limits }),
+    (part) => part.close(),
+  );
+  const { address } = server;
+  return { address, port: server.port, hostId, state, authorities, audit, isReady: () => state.isReady() };
+}
+
+async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {
+  for (const close of closers) {
+    try {
+      await close();
+    } catch (error) {
+      log.error({ err: error }, 'a part of the auth service did not close well');
+    }
+  }
+}

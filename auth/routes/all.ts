@@ -1,0 +1,18 @@
+// Every call of the auth API: the one list that the server mounts. A call that is not here does not exist.
+import { ACCESS_ROUTES } from './access.ts';
+import { applyRoute } from './apply.ts';
+import { AUDIT_ROUTES } from './audit.ts';
+import { CLUSTER_ROUTES } from './cluster.ts';
+import { resourceRoutes } from './resources.ts';
+import type { Route } from './server-context.ts';
+import { snapshotRoute, watchRoute } from './watch.ts';
+
+export const ROUTES: readonly Route[] = [
+  ...CLUSTER_ROUTES,
+  ...resourceRoutes(),
+  applyRoute,
+  snapshotRoute as Route,
+  watchRoute as Route,
+  ...AUDIT_ROUTES,
+  ...ACCESS_ROUTES,
+];

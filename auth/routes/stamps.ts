@@ -1,0 +1,60 @@
+// Who made a user or lock, and when: written by the auth service, whatever the document says. Pure.
+import { identityName } from '#core/identity.ts';
+import type { Resource } from '#core/resource.ts';
+import type { LockSpec } from '#kinds/lock/kind.ts';
+import type { UserSpec } from '#kinds/user/kind.ts';
+import type { Caller } from '../guard/caller.ts';
+
+/** Keeps the stamps of `before`. On creation only the local admin, who restores clusters, may bring its own. */
+export function stamped(
+  resource: Resource,
+  before: Resource | undefined,
+  caller: Caller,
+  now: number,
+): Resource {
+  if (resource.kind === 'user') return stampedUser(resource as Resource<UserSpec>, before, caller, now);
+  if (resource.kind === 'lock') return stampedLock(resource as Resource<LockSpec>, before, caller, now);
+  return resource;
+}
+
+function stampedUser(
+  resource: Resource<UserSpec>,
+  before: Resource | undefined,
+  caller: Caller,
+  now: number,
+): Resource<UserSpec> {
+  const { created_by: given, ...spec } = resource.spec;
+  const own = { time: new Date(now).toISOString(), user: { name: nameOf(caller) } };
+  const kept = (before as Resource<UserSpec> | undefined)?.spec.created_by;
+  const stamp = before === undefined ? (mayBring(caller, given) ?? own) : kept;
+  return { ...resource, spec: { ...spec, ...(stamp === undefined ? {} : { created_by: stamp }) } };
+}
+
+function stampedLock(
+  resource: Resource<LockSpec>,
+  before: Resource | undefined,
+  caller: Caller,
+  now: number,
+): Resource<LockSpec> {
+  const { created_at, created_by, ...spec } = resource.spec;
+  const given = { ...(created_at && { created_at }), ...(created_by && { created_by }) };
+  const own = { created_at: new Date(now).toISOString(), created_by: nameOf(caller) };
+  if (before === undefined) return { ...resource, spec: { ...spec, ...own, ...mayBring(caller, given) } };
+  const old = (before as Resource<LockSpec>).spec;
+  return {
+    ...resource,
+    spec: {
+      ...spec,
+      ...(old.created_at && { created_at: old.created_at }),
+      ...(old.created_by && { created_by: old.created_by }),
+    },
+  };
+}
+
+function mayBring<T>(caller: Caller, given: T | undefined): T | undefined {
+  return caller.identity?.kind === 'admin' ? given : undefined;
+}
+
+function nameOf(caller: Caller): string {
+  return caller.identity === undefined ? 'anonymous' : identityName(caller.identity);
+}

@@ -1,0 +1,59 @@
+// Mounts one route value on the HTTP framework: request in its schema's form to the handler, its reply or stream out.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GatehouseError } from '#core/errors/error.ts';
+import { check, formatProblem } from '#core/schema/check.ts';
+import { hasSecrets } from '#core/schema/redact.ts';
+import type { Schema } from '#core/schema/schema.ts';
+import type { RouteAccess } from './guard/access.ts';
+import type { Caller } from './guard/caller.ts';
+import type { Route, ServerContext } from './routes/server-context.ts';
+
+export interface RouteConfig {
+  readonly access?: RouteAccess;
+  /** Open to anyone and answers whether a secret is right: tries are counted by address. */
+  readonly isGuessable?: boolean;
+}
+
+export type MountedRequest = FastifyRequest & {
+  caller?: Caller;
+  hasTry?: boolean;
+  readonly routeOptions: { readonly config: RouteConfig; readonly url?: string };
+};
+
+export function mountRoute(app: FastifyInstance, context: ServerContext, route: Route): void {
+  const { endpoint, access } = route;
+  const config: RouteConfig = {
+    access,
+    isGuessable: access.to === 'anyone' && hasSecrets(endpoint.request),
+  };
+  app.route({
+    method: endpoint.method,
+    url: endpoint.path,
+    ...('bodyLimit' in route && route.bodyLimit !== undefined ? { bodyLimit: route.bodyLimit } : {}),
+    config: config as object,
+    handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      const { caller } = request as MountedRequest;
+      if (caller === undefined)
+        throw new GatehouseError('INTERNAL', 'a call reached its handler without the guard');
+      const given = hasBody(endpoint.method) ? request.body : request.query;
+      const value = requireRequest(endpoint.request, given ?? {});
+      if ('stream' in route) {
+        return reply.type(route.contentType).send(await route.stream(context, caller, value));
+      }
+      const params = request.params as Readonly<Record<string, string>>;
+      const answer = await route.handle(context, caller, value, params);
+      return reply.code(200).type('application/json').send(JSON.stringify(answer));
+    },
+  });
+}
+
+const hasBody = (method: string): boolean => method === 'POST' || method === 'PUT';
+
+function requireRequest<B>(schema: Schema<B>, value: unknown): B {
+  const result = check(schema, value);
+  if (result.ok) return result.value;
+  const lines = result.problems.map(formatProblem);
+  throw new GatehouseError('BAD_REQUEST', `the request is not valid: ${lines.slice(0, 5).join('; ')}`, {
+    details: { problems: lines },
+  });
+}

@@ -1,0 +1,252 @@
+// The HTTPS server of the auth API: one listener, one hook that guards every route, and bounds on everything a
+// client can make it hold. What the calls do is in routes/.
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Server as HttpsServer } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { identityName } from '#core/identity.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { RouteAccess } from './guard/access.ts';
+import type { Caller } from './guard/caller.ts';
+import { RateLimit } from './guard/rate-limit.ts';
+import { ROUTES } from './routes/all.ts';
+import type { Route, ServerContext } from './routes/server-context.ts';
+import { parseJsonBody } from './server-body.ts';
+import { namesOf, startServerCertificate } from './server-certificate.ts';
+import { answerBrokenRequest, errorReply } from './server-errors.ts';
+import { mountRoute, type MountedRequest } from './server-routes.ts';
+
+export interface ServerLimits {
+  /** Connections at once; more are dropped. */
+  readonly maxConnections: number;
+  readonly handshakeMs: number;
+  readonly headersMs: number;
+  /** For a whole request, its body included. Replies may take as long as they like. */
+  readonly requestMs: number;
+  readonly keepAliveMs: number;
+}
+
+const LIMITS: ServerLimits = {
+  maxConnections: 15_000,
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 60_000,
+  keepAliveMs: 75_000,
+};
+const MAX_HEADER_BYTES = 16 * 1024;
+const DEFAULT_BODY_LIMIT = 64 * 1024;
+/** How long calls under way may take to end when the server closes. */
+const CLOSE_MS = 5_000;
+
+export interface ServerOptions {
+  readonly context: ServerContext;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Further names and addresses under which clients dial, such as the advertised address. */
+  readonly names: readonly string[];
+  /** Name of this machine. */
+  readonly machine: string;
+  readonly limits?: Partial<ServerLimits> | undefined;
+  /** All of routes/all.ts unless a test says otherwise. */
+  readonly routes?: readonly Route[] | undefined;
+}
+
+export interface MountedRoute {
+  readonly method: string;
+  readonly path: string;
+  readonly access: RouteAccess;
+}
+
+export interface AuthServer {
+  /** `host:port`, as bound. */
+  readonly address: string;
+  readonly port: number;
+  readonly routes: readonly MountedRoute[];
+  /** Ends streams, waits for calls under way for a while. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the server listens. UNAVAILABLE when the address is taken; INTERNAL for a route without access. */
+export async function startServer(options: ServerOptions): Promise<AuthServer> {
+  const { context, host, port } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const certificate = startServerCertificate(
+    { ...context, names: namesOf(host, options.names, options.machine) },
+    (secure) => (app.server as HttpsServer).setSecureContext(secure),
+  );
+  const app = createApp(certificate.current(), limits);
+  const mounted = mountAll(app, context, options.routes ?? ROUTES);
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    certificate.close();
+    await app.close();
+    if (cause instanceof GatehouseError) throw cause;
+    throw new GatehouseError(
+      'UNAVAILABLE',
+      `cannot listen on ${host}:${port}; is another process using it?`,
+      { cause },
+    );
+  }
+  const bound = app.server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    address: bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`,
+    port: bound.port,
+    routes: mounted,
+    close: () => (closing ??= closeApp(app, context, () => certificate.close())),
+  };
+}
+
+function createApp(secure: object, limits: ServerLimits): FastifyInstance {
+  const app = fastify({
+    https: {
+      ...secure,
+      requestCert: true,
+      // A bad certificate must be answered, not just hung up on; the guard refuses it.
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: limits.handshakeMs,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: Math.max(50, Math.min(limits.headersMs, limits.requestMs) / 4),
+      insecureHTTPParser: false,
+    },
+    logger: false,
+    keepAliveTimeout: limits.keepAliveMs,
+    requestTimeout: limits.requestMs,
+    bodyLimit: DEFAULT_BODY_LIMIT,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    trustProxy: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 4096 },
+    clientErrorHandler: answerBrokenRequest,
+  });
+  app.server.maxConnections = limits.maxConnections;
+  app.server.headersTimeout = limits.headersMs;
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonBody(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  return app as unknown as FastifyInstance;
+}
+
+function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly Route[]): MountedRoute[] {
+  const mounted: MountedRoute[] = [];
+  // Whatever registers a route, now or later, must say who may call it.
+  app.addHook('onRoute', ({ method, url, config }) => {
+    const access = (config as { access?: RouteAccess } | undefined)?.access;
+    if (access === undefined)
+      throw new GatehouseError('INTERNAL', `the route ${String(method)} ${url} declares no access`);
+    mounted.push({ method: String(method), path: url, access });
+  });
+  const guessing = new RateLimit({ clock: context.clock, burst: 20, refillMs: 3000 });
+  app.addHook('onRequest', async (request, reply) =>
+    admit(context, guessing, request as MountedRequest, reply),
+  );
+  app.addHook('onResponse', async (request, reply) =>
+    settle(context, guessing, request as MountedRequest, reply),
+  );
+  app.setErrorHandler((error, request, reply) => refuse(context, error, request, reply));
+  app.setNotFoundHandler(() => {
+    throw new GatehouseError('NOT_FOUND', 'there is no such call; client and server versions may differ');
+  });
+  for (const route of routes) mountRoute(app, context, route);
+  return mounted;
+}
+
+/** The one hook: before a byte of the body is read it is known who calls and that they may. */
+async function admit(
+  context: ServerContext,
+  guessing: RateLimit,
+  request: MountedRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  void reply.headers({
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-request-id': request.id,
+  });
+  const { access, isGuessable } = request.routeOptions.config;
+  if (access === undefined) return;
+  if (!context.state.isReady()) {
+    throw new GatehouseError(
+      'UNAVAILABLE',
+      'the auth service is not ready: its copy of the store is not up to date',
+    );
+  }
+  const caller = context.guard.callerOf(request.raw.socket as TLSSocket, request.id);
+  request.caller = caller;
+  if (isGuessable === true) {
+    if (!guessing.take(caller.address)) {
+      throw new GatehouseError('LIMIT_EXCEEDED', 'too many failed attempts from this address; wait a minute');
+    }
+    request.hasTry = true;
+  }
+  context.guard.requireRoute(caller, access, actionOf(request));
+}
+
+const actionOf = (request: MountedRequest): string => `${request.method} ${request.routeOptions.url ?? ''}`;
+
+/** Paths are logged as patterns: the names in them may be secrets. */
+async function settle(
+  { log }: ServerContext,
+  guessing: RateLimit,
+  request: MountedRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const { caller, hasTry } = request;
+  if (hasTry === true && reply.statusCode < 400) guessing.giveBack(caller?.address ?? '');
+  log.debug(
+    { ...aboutCall(request, caller), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+    'call',
+  );
+}
+
+function aboutCall(request: FastifyRequest, caller: Caller | undefined): object {
+  return {
+    requestId: request.id,
+    call: actionOf(request as MountedRequest),
+    caller: caller?.identity === undefined ? 'anonymous' : identityName(caller.identity),
+    address: caller?.address,
+  };
+}
+
+function refuse(
+  context: ServerContext,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { status, body, isOurs } = errorReply(error);
+  if (!isOurs)
+    context.log.error(
+      { ...aboutCall(request, (request as MountedRequest).caller), err: error },
+      'a call failed',
+    );
+  // Nothing more of a body that was not wanted is read.
+  if (status === 413 || status === 401) void reply.header('connection', 'close');
+  return reply.code(status).type('application/json').send(body);
+}
+
+async function closeApp(
+  app: FastifyInstance,
+  context: ServerContext,
+  closeCertificate: () => void,
+): Promise<void> {
+  closeCertificate();
+  context.guard.close();
+  const force = context.clock.after(CLOSE_MS, () => app.server.closeAllConnections());
+  await app.close();
+  force.cancel();
+}
