@@ -1,5 +1,5 @@
 // How fast the pair of certificates of one login (SSH and X.509) is issued, alone and beside the command line tools
-// that make the same pair as processes. Prints one line per case; compare only numbers of one run.
+// that make the same pair as processes. Run it: node test/bench/certificates.bench.ts
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,10 +21,12 @@ import {
 import { parseX509 } from '#core/certs/x509/parse.ts';
 import { certificateToPem } from '#core/certs/x509/pem.ts';
 import { verifyX509 } from '#core/certs/x509/verify.ts';
+import { compare, median, printHeading } from './kit.ts';
 
 const ROUNDS = 5;
 const HOUR_MS = 3_600_000;
-const SECONDS_PER_ROUND = 0.5;
+const CALLS = 1000;
+const PAIRS_COMPARED = 20;
 
 interface Pair {
   readonly ssh: Uint8Array;
@@ -148,50 +150,45 @@ function toolIssuer(folder: string): () => void {
   };
 }
 
-/** Calls per second of wall time, and microseconds of CPU of this process per call. */
-function measure(call: () => void): { perSecond: number; cpuUs: number } {
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  let calls = 0;
-  while (performance.now() - start < SECONDS_PER_ROUND * 1000) {
-    call();
-    calls += 1;
+/** CPU time of this process, which the load of the machine moves less than wall time. */
+function report(name: string, call: () => void): void {
+  const rates: number[] = [];
+  const cpu: number[] = [];
+  for (let round = -1; round < ROUNDS; round++) {
+    const before = process.cpuUsage();
+    const started = performance.now();
+    for (let i = 0; i < CALLS; i++) call();
+    const spent = performance.now() - started;
+    const { user, system } = process.cpuUsage(before);
+    if (round < 0) continue;
+    rates.push((CALLS * 1000) / spent);
+    cpu.push((user + system) / CALLS);
   }
-  const { user, system } = process.cpuUsage(cpu);
-  return { perSecond: (calls * 1000) / (performance.now() - start), cpuUs: (user + system) / calls };
+  const rate = Math.round(median(rates)).toLocaleString('en-US').padStart(10);
+  console.log(`${name.padEnd(44)} ${rate} pairs/s   ${median(cpu).toFixed(0)} us CPU each`);
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-
+printHeading('certificates of one login, SSH and X.509');
 const folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-'));
 try {
   const usual = pairIssuer('ed25519', 'ecdsa-p256');
-  const edwards = pairIssuer('ed25519', 'ed25519');
-  const rsa = pairIssuer('rsa-2048', 'rsa-2048');
   const made = usual.issue();
-  const cases: Readonly<Record<string, () => void>> = {
-    'issue pair, CAs ed25519 + ecdsa-p256': usual.issue,
-    'issue pair, CAs ed25519 + ed25519': edwards.issue,
-    'issue pair, CAs rsa-2048 + rsa-2048': rsa.issue,
-    'verify pair, CAs ed25519 + ecdsa-p256': () => usual.verify(made),
-    'ssh-keygen -s and openssl x509 -req': toolIssuer(folder),
-  };
-  const results = new Map<string, { perSecond: number; cpuUs: number }[]>();
-  // Rounds go through all cases, so that noise of the machine falls on each alike. The first round warms up.
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const [name, call] of Object.entries(cases)) {
-      const result = measure(call);
-      if (round > 0) results.set(name, [...(results.get(name) ?? []), result]);
-    }
-  }
-  const rate = (name: string): number => median((results.get(name) ?? []).map(({ perSecond }) => perSecond));
-  const [first = '', , , , tools = ''] = Object.keys(cases);
-  for (const [name, rounds] of results) {
-    const cpu = name === tools ? '' : `, ${median(rounds.map(({ cpuUs }) => cpuUs)).toFixed(0)} us CPU each`;
-    console.log(`${name}: ${rate(name).toFixed(0)} pairs/s${cpu} (median of ${rounds.length})`);
-  }
-  console.log(`issuing in process against the tools: ${(rate(first) / rate(tools)).toFixed(0)} times`);
+  report('issue, CAs ed25519 + ecdsa-p256', usual.issue);
+  report('issue, CAs ed25519 + ed25519', pairIssuer('ed25519', 'ed25519').issue);
+  report('issue, CAs rsa-2048 + rsa-2048', pairIssuer('rsa-2048', 'rsa-2048').issue);
+  report('verify, CAs ed25519 + ecdsa-p256', () => usual.verify(made));
+  const runTools = toolIssuer(folder);
+  await compare({
+    name: 'issue, beside ssh-keygen + openssl x509',
+    ours: () => {
+      for (let i = 0; i < PAIRS_COMPARED; i++) usual.issue();
+    },
+    reference: () => {
+      for (let i = 0; i < PAIRS_COMPARED; i++) runTools();
+    },
+    operations: PAIRS_COMPARED,
+    unit: 'pairs',
+  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
