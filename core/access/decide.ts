@@ -14,7 +14,7 @@ import {
   type TargetKind,
   type TargetRequest,
 } from './target.ts';
-import { hasName, judge } from './verdict.ts';
+import { denials, hasName, judge } from './verdict.ts';
 
 /** A login on a server. */
 export function decideSsh(set: AccessSet, request: { node: Target; login: string }): TargetDecision {
@@ -29,14 +29,16 @@ export function decideTarget(set: AccessSet, request: TargetRequest): TargetDeci
   if (bad !== undefined) return refused(set, [badName(bad)]);
   const selecting = select(set, request.kind, request.target);
   if (selecting === 'denied' || claims.some((claim) => hasName(set.denied(claim.field), claim))) {
-    return refused(set, gather(set, request, groups, 'denies'));
+    return refused(
+      set,
+      collect(set, (role) => denials(set, role, request, groups)),
+    );
   }
   const granting = groups.map((group) =>
     selecting.filter((role) => group.every((claim) => hasName(role.allow.names(claim.field), claim))),
   );
   if (!granting.every((roles) => roles.length > 0)) {
-    const partly = gather(set, request, groups, 'partly');
-    return refused(set, [nothingGrants(set, request), ...partly, ...gather(set, request, groups, 'silent')]);
+    return refused(set, [nothingGrants(set, request), ...misses(set, request, groups)]);
   }
   const roles = [...new Set(granting.flat())];
   const reasons = roles.slice(0, MAX_REASONS).flatMap((role) => judge(set, role, request, groups).reasons);
@@ -113,17 +115,21 @@ function createFilter(set: AccessSet, kind: TargetKind): (target: Target) => boo
   };
 }
 
-/** Reasons of the roles with one outcome, in order, as many as are kept. */
-function gather(
-  set: AccessSet,
-  request: TargetRequest,
-  groups: readonly (readonly Claim[])[],
-  outcome: 'denies' | 'partly' | 'silent',
-): Reason[] {
+/** What is missing, roles that grant a part of it first; those exist only where several names were asked. */
+function misses(set: AccessSet, request: TargetRequest, groups: readonly (readonly Claim[])[]): Reason[] {
+  const reasonsOf = (role: CompiledRole, outcome: 'partly' | 'silent'): readonly Reason[] => {
+    const verdict = judge(set, role, request, groups);
+    return verdict.outcome === outcome ? verdict.reasons : [];
+  };
+  const partly = groups.length > 1 ? collect(set, (role) => reasonsOf(role, 'partly')) : [];
+  return [...partly, ...collect(set, (role) => reasonsOf(role, 'silent'))];
+}
+
+/** Reasons role by role, until there are as many as are kept. */
+function collect(set: AccessSet, reasonsOf: (role: CompiledRole) => readonly Reason[]): Reason[] {
   const reasons: Reason[] = [];
   for (const role of set.roles) {
-    const verdict = judge(set, role, request, groups);
-    if (verdict.outcome === outcome) reasons.push(...verdict.reasons);
+    reasons.push(...reasonsOf(role));
     if (reasons.length >= MAX_REASONS) break;
   }
   return reasons;

@@ -27,8 +27,8 @@ export function judge(
   groups: readonly (readonly Claim[])[],
 ): RoleVerdict {
   const name = role.role.name;
-  const denials = [...labelDenials(set, role, request), ...nameDenials(role, groups)];
-  if (denials.length > 0) return { role: name, outcome: 'denies', reasons: denials };
+  const denied = denials(set, role, request, groups);
+  if (denied.length > 0) return { role: name, outcome: 'denies', reasons: denied };
   const miss = labelMiss(set, role, request);
   if (miss !== undefined) return { role: name, outcome: 'silent', reasons: [miss] };
   const missing = groups.filter((group) =>
@@ -41,6 +41,16 @@ export function judge(
       .map((claim) => nameMiss(role, claim)),
   );
   return { role: name, outcome: missing.length < groups.length ? 'partly' : 'silent', reasons };
+}
+
+/** Why the role denies the request; empty when it does not. */
+export function denials(
+  set: AccessSet,
+  role: CompiledRole,
+  request: TargetRequest,
+  groups: readonly (readonly Claim[])[],
+): readonly Reason[] {
+  return [...labelDenials(set, role, request), ...nameDenials(role, groups)];
 }
 
 function labelDenials(set: AccessSet, role: CompiledRole, { kind, target }: TargetRequest): Reason[] {
