@@ -2,7 +2,7 @@
 // behind.
 import type { DatabaseSync } from 'node:sqlite';
 import type { WatchBatch, WatchEvent } from '../backend.ts';
-import { toItem, type Row } from './rows.ts';
+import { prepareRows, toItem, type Row } from './rows.ts';
 
 export interface LogSize {
   readonly events: number;
@@ -24,11 +24,16 @@ export function prepareChangeLog(db: DatabaseSync) {
   const append = db.prepare(
     'INSERT INTO changes (position, revision, at, key, value, expires) VALUES (?, ?, ?, ?, ?, ?)',
   );
-  const after = db.prepare(
-    'SELECT position, revision, key, value, expires FROM changes WHERE position > ? ORDER BY position',
+  const after = prepareRows(
+    db,
+    'SELECT key, value, expires, revision, position FROM changes WHERE position > ? ORDER BY position',
   );
-  const oldest = db.prepare(`SELECT revision, at, ${BYTES} AS bytes FROM changes ORDER BY position LIMIT ?`);
-  const size = db.prepare(
+  const oldest = prepareRows(
+    db,
+    `SELECT revision, at, ${BYTES} AS bytes FROM changes ORDER BY position LIMIT ?`,
+  );
+  const size = prepareRows(
+    db,
     `SELECT count(*) AS events, coalesce(sum(${BYTES}), 0) AS bytes FROM changes WHERE position <= ?`,
   );
   const cut = db.prepare('DELETE FROM changes WHERE position <= ?');
@@ -50,35 +55,34 @@ export function prepareChangeLog(db: DatabaseSync) {
       const batches: WatchBatch[] = [];
       let events: WatchEvent[] = [];
       let bytes = 0;
-      for (const row of after.iterate(position)) {
+      for (const row of after.each(position)) {
         const event = toEvent(row);
         events.push(event);
         bytes += 200 + (event.type === 'put' ? event.item.value.byteLength : 0);
-        if (row['position'] !== row['revision']) continue;
-        batches.push({ revision: String(row['revision']), events });
+        const [, , , revision, at] = row;
+        if (at !== revision) continue;
+        batches.push({ revision: String(revision), events });
         if (bytes > maxBytes) break;
         events = [];
       }
       return batches;
     },
     oldest(limit: number): LogRow[] {
-      return oldest.all(limit).map((row) => {
-        return { revision: Number(row['revision']), at: Number(row['at']), bytes: Number(row['bytes']) };
+      return Array.from(oldest.each(limit), ([revision, at, bytes]) => {
+        return { revision: Number(revision), at: Number(at), bytes: Number(bytes) };
       });
     },
     /** Removes all up to a revision, after which no watch can start before it; returns what that was. */
     cut(revision: number): LogSize {
-      const row = size.get(revision);
+      const row = size.first(revision);
       cut.run(revision);
       setFloor.run(revision);
-      return { events: Number(row?.['events']), bytes: Number(row?.['bytes']) };
+      return { events: Number(row?.[0]), bytes: Number(row?.[1]) };
     },
   };
 }
 
 function toEvent(row: Row): WatchEvent {
   const item = toItem(row);
-  return row['value'] === null
-    ? { type: 'delete', key: item.key, revision: item.revision }
-    : { type: 'put', item };
+  return row[1] === null ? { type: 'delete', key: item.key, revision: item.revision } : { type: 'put', item };
 }

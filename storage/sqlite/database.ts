@@ -11,7 +11,7 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 PRAGMA temp_store = MEMORY;
-PRAGMA cache_size = -16384;
+PRAGMA cache_size = -32768;
 PRAGMA journal_size_limit = 67108864;
 `;
 

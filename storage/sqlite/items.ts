@@ -2,7 +2,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { StoredItem } from '../backend.ts';
 import type { CheckedRange } from '../bounds.ts';
-import { optionalNumber, toItem } from './rows.ts';
+import { optionalNumber, prepareRows, toItem, type Row } from './rows.ts';
 
 export interface Head {
   readonly revision: number;
@@ -11,36 +11,36 @@ export interface Head {
 
 export type Items = ReturnType<typeof prepareItems>;
 
-const SELECT = 'SELECT key, value, expires, revision FROM items WHERE (expires IS NULL OR expires > :now)';
+const SELECT = 'SELECT key, value, expires, revision FROM items WHERE';
+const ALIVE = '(expires IS NULL OR expires > ?)';
 
 export function prepareItems(db: DatabaseSync) {
-  const head = db.prepare('SELECT revision, expires FROM items WHERE key = ?');
-  const get = db.prepare(`${SELECT} AND key = :key`);
-  const from = db.prepare(`${SELECT} AND key >= :low AND key < :end ORDER BY key LIMIT :limit`);
-  const after = db.prepare(`${SELECT} AND key > :low AND key < :end ORDER BY key LIMIT :limit`);
+  const head = prepareRows(db, 'SELECT revision, expires FROM items WHERE key = ?');
+  const get = prepareRows(db, `${SELECT} key = ? AND ${ALIVE}`);
+  const from = prepareRows(db, `${SELECT} key >= ? AND key < ? AND ${ALIVE} ORDER BY key LIMIT ?`);
+  const after = prepareRows(db, `${SELECT} key > ? AND key < ? AND ${ALIVE} ORDER BY key LIMIT ?`);
   const put = db.prepare(
     'INSERT INTO items (key, value, expires, revision) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE ' +
       'SET value = excluded.value, expires = excluded.expires, revision = excluded.revision',
   );
   const remove = db.prepare('DELETE FROM items WHERE key = ?');
-  const due = db.prepare('SELECT key FROM items WHERE expires <= ? ORDER BY expires LIMIT ?');
-  const earliest = db.prepare('SELECT min(expires) AS expires FROM items WHERE expires IS NOT NULL');
+  const due = prepareRows(db, 'SELECT key FROM items WHERE expires <= ? ORDER BY expires LIMIT ?');
+  const earliest = prepareRows(db, 'SELECT min(expires) FROM items WHERE expires IS NOT NULL');
 
   return {
     /** Also of an expired item. */
     head(key: string): Head | undefined {
-      const row = head.get(key);
-      return row && { revision: Number(row['revision']), expires: optionalNumber(row['expires']) };
+      const row = head.first(key);
+      return row && { revision: Number(row[0]), expires: optionalNumber(row[1]) };
     },
     get(key: string, now: number): StoredItem | undefined {
-      const row = get.get({ key, now });
+      const row = get.first(key, now);
       return row && toItem(row);
     },
-    /** The items of a range, read as they are taken. */
-    range({ prefix, after: last, end, limit }: CheckedRange, now: number): Iterable<StoredItem> {
-      const isAfter = last !== '' && last >= prefix;
-      const parameters = { low: isAfter ? last : prefix, end, now, limit };
-      return (isAfter ? after : from).iterate(parameters).map(toItem);
+    /** Rows of items, read as they are taken. */
+    range({ prefix, after: last, end, limit }: CheckedRange, now: number): Iterable<Row> {
+      if (last !== '' && last >= prefix) return after.each(last, end, now, limit);
+      return from.each(prefix, end, now, limit);
     },
     put(item: StoredItem, revision: number): void {
       put.run(item.key, item.value, item.expires ?? null, revision);
@@ -50,10 +50,10 @@ export function prepareItems(db: DatabaseSync) {
     },
     /** Keys that have expired, longest ago first. */
     due(now: number, limit: number): string[] {
-      return due.all(now, limit).map((row) => String(row['key']));
+      return Array.from(due.each(now, limit), ([key]) => String(key));
     },
     earliest(): number | undefined {
-      return optionalNumber(earliest.get()?.['expires']);
+      return optionalNumber(earliest.first()?.[0]);
     },
   };
 }

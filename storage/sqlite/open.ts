@@ -23,6 +23,7 @@ import { prepareFile } from './files.ts';
 import { prepareItems, type Items } from './items.ts';
 import { Ledger } from './ledger.ts';
 import type { SqliteOptions } from './options.ts';
+import { toItem } from './rows.ts';
 import { openWriter, type Writer } from './writer.ts';
 
 export interface SqliteBackend extends Backend {
@@ -187,7 +188,8 @@ function readPage(table: Items, ledger: Ledger, query: RangeQuery, now: number):
   const revision = String(ledger.position.revision);
   let bytes = 0;
   // One row more than asked for tells whether there is a next page.
-  for (const item of table.range({ ...range, limit: range.limit + 1 }, now)) {
+  for (const row of table.range({ ...range, limit: range.limit + 1 }, now)) {
+    const item = toItem(row);
     const last = items.at(-1);
     if (
       last !== undefined &&

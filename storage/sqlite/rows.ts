@@ -1,16 +1,32 @@
-// From SQLite's rows to ours.
-import type { SQLOutputValue } from 'node:sqlite';
+// Statements whose rows come as arrays, which node:sqlite makes about twice as fast as objects; and from rows to items.
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { StoredItem } from '../backend.ts';
 
-export type Row = Record<string, SQLOutputValue>;
+/** The columns in the order of the SELECT. */
+export type Row = readonly (SQLOutputValue | undefined)[];
 
-/** A row with the columns key, value, expires and revision. */
-export function toItem(row: Row): StoredItem {
+export interface RowStatement {
+  first(...parameters: SQLInputValue[]): Row | undefined;
+  /** Rows as they are taken; the iteration must be ended or left by `break` before the next statement. */
+  each(...parameters: SQLInputValue[]): Iterable<Row>;
+}
+
+export function prepareRows(db: DatabaseSync, sql: string): RowStatement {
+  const statement = db.prepare(sql);
+  statement.setReturnArrays(true);
   return {
-    key: String(row['key']),
-    value: row['value'] instanceof Uint8Array ? row['value'] : new Uint8Array(),
-    expires: optionalNumber(row['expires']),
-    revision: String(row['revision']),
+    first: (...parameters) => statement.get(...parameters) as unknown as Row | undefined,
+    each: (...parameters) => statement.iterate(...parameters) as unknown as Iterable<Row>,
+  };
+}
+
+/** A row that begins with the columns key, value, expires, revision. */
+export function toItem([key, value, expires, revision]: Row): StoredItem {
+  return {
+    key: String(key),
+    value: value instanceof Uint8Array ? value : new Uint8Array(),
+    expires: optionalNumber(expires),
+    revision: String(revision),
   };
 }
 
