@@ -1,0 +1,6 @@
+// What issuing needs of the auth service, so that tests and the daemon need not build all of it.
+import type { AuthContext } from '../context.ts';
+
+export type IssueContext = Pick<AuthContext, 'clock' | 'state' | 'authorities' | 'clusterName'> & {
+  readonly audit: Pick<AuthContext['audit'], 'emit' | 'emitDurably'>;
+};

@@ -1,0 +1,128 @@
+// The routes that give certificates to those who are members already.
+import { decideImpersonation } from '#core/access/impersonate.ts';
+import { reissue, signDatabase, signUser } from '#core/api/login.ts';
+import { parseDuration } from '#core/duration.ts';
+import { isCode, type GatehouseError } from '#core/errors/error.ts';
+import { identityName, type UserIdentity } from '#core/identity.ts';
+import type { Resource } from '#core/resource.ts';
+import type { UserSpec } from '#kinds/user/kind.ts';
+import type { Caller } from '../guard/caller.ts';
+import { handler, type Handler } from '../routes/handler.ts';
+import type { IssueContext } from './context.ts';
+import { issueDatabase } from './database.ts';
+import { denial } from './denial.ts';
+import { accessOf, requireUser } from './holder.ts';
+import { issueUser, reissueUser } from './user.ts';
+
+const reissueHandler = handler({
+  endpoint: reissue,
+  access: { to: 'user' },
+  async handle(context, caller, request) {
+    const { identity, address } = caller;
+    if (identity?.kind !== 'user') throw notForThisCaller(context, caller, 'reissue', 'user');
+    try {
+      return await reissueUser(context, identity, {
+        keys: request,
+        ttlMs: request.ttl === undefined ? undefined : parseDuration(request.ttl),
+        roles: request.roles,
+        address,
+      });
+    } catch (error) {
+      if (!isCode(error, 'ACCESS_DENIED')) throw error;
+      const reasons = [error.message];
+      throw denial(context, caller, { action: 'reissue', resource: `user/${identity.name}`, reasons });
+    }
+  },
+});
+
+const signUserHandler = handler({
+  endpoint: signUser,
+  // The handler decides: the local admin, or a user whose roles let it impersonate this one.
+  access: { to: 'members' },
+  async handle(context, caller, request) {
+    const { identity } = caller;
+    const common = {
+      user: request.user,
+      keys: request,
+      ttlMs: parseDuration(request.ttl),
+      certFormat: request.cert_format,
+    };
+    switch (identity?.kind) {
+      case 'admin':
+        return issueUser(context, {
+          ...common,
+          beyondRoles: true,
+          method: 'sign',
+          requestedBy: identityName(identity),
+        });
+      case 'user':
+        requireImpersonation(context, caller, identity, request.user);
+        return issueUser(context, {
+          ...common,
+          address: caller.address,
+          impersonator: identity.name,
+          // What is made with a certificate ends with it.
+          notAfter: Date.parse(identity.session_expires),
+          method: 'impersonation',
+          requestedBy: identity.name,
+        });
+      default:
+        throw notForThisCaller(context, caller, 'sign', `user/${request.user}`);
+    }
+  },
+});
+
+const signDatabaseHandler = handler({
+  endpoint: signDatabase,
+  access: { to: 'resource', kind: 'cert_authority', verbs: ['use'] },
+  async handle(context, caller, request) {
+    const { identity } = caller;
+    if (identity === undefined || identity.kind === 'host') {
+      throw notForThisCaller(context, caller, 'sign', 'cert_authority/db');
+    }
+    return issueDatabase(context, {
+      tlsPublicKey: request.tls_public_key,
+      hosts: request.hosts,
+      ttlMs: parseDuration(request.ttl),
+      requestedBy: identityName(identity),
+      address: caller.address,
+    });
+  },
+});
+
+export const ISSUE_HANDLERS: readonly Handler[] = [reissueHandler, signUserHandler, signDatabaseHandler];
+
+/** ACCESS_DENIED unless what is left of the caller's roles may impersonate the user with all of its roles. */
+function requireImpersonation(
+  context: IssueContext,
+  caller: Caller,
+  identity: UserIdentity,
+  name: string,
+): void {
+  const refuse = (...reasons: string[]): GatehouseError =>
+    denial(context, caller, { action: 'impersonate', resource: `user/${name}`, reasons });
+  if (identity.impersonator !== undefined) throw refuse('a certificate made by impersonation makes no other');
+  const self = requireUser(context, identity.name);
+  const held = identity.roles.filter((role) => self.spec.roles.includes(role));
+  const access = accessOf(context, identity.name, held, self.spec.traits);
+  const target = context.state.get('user', name) as Resource<UserSpec> | undefined;
+  // Whether a user exists is not for everybody to know: the refusal is the same.
+  if (target === undefined) throw refuse(`the user ${JSON.stringify(name.slice(0, 64))} does not exist`);
+  const roles = target.spec.roles.map((role) => ({
+    name: role,
+    labels: context.state.get('role', role)?.metadata.labels,
+  }));
+  const { labels } = target.metadata;
+  const decision = decideImpersonation(access, { user: { name, labels, traits: target.spec.traits }, roles });
+  if (!decision.allowed) throw refuse(...decision.reasons.map((reason) => reason.text));
+}
+
+function notForThisCaller(
+  context: IssueContext,
+  caller: Caller,
+  action: string,
+  resource: string,
+): GatehouseError {
+  const reasons = [`a ${caller.identity?.kind ?? 'caller without identity'} may not do this`];
+  return denial(context, caller, { action, resource, reasons });
+}

@@ -1,0 +1,69 @@
+// Who a user is right now: the stored user, its roles and the locks, whatever an older certificate says.
+import { compileAccess, type AccessSet } from '#core/access/compile.ts';
+import { lockInForce, requireUnlocked, type Lock } from '#core/access/locks.ts';
+import type { Traits } from '#core/access/role.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { Resource } from '#core/resource.ts';
+import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
+import { accessRoleOf, type RoleSpec } from '#kinds/role/kind.ts';
+import type { UserSpec } from '#kinds/user/kind.ts';
+import type { IssueContext } from './context.ts';
+
+export type HolderContext = Pick<IssueContext, 'state' | 'clock'>;
+
+/** NOT_FOUND when there is no such user, LOCKED when it is locked in its own record. */
+export function requireUser({ state, clock }: HolderContext, name: string): Resource<UserSpec> {
+  // The copy holds what parseResource of this kind accepted.
+  const user = state.get('user', name) as Resource<UserSpec> | undefined;
+  if (user === undefined) throw new GatehouseError('NOT_FOUND', `user/${name} does not exist`);
+  const { status } = user.spec;
+  const isOver = status?.lock_expires !== undefined && Date.parse(status.lock_expires) <= clock.now();
+  if (status?.is_locked !== true || isOver) return user;
+  throw new GatehouseError('LOCKED', status.locked_message || 'the user is locked');
+}
+
+/** What the named roles give to the user with these traits. Roles that no longer exist give nothing. */
+export function accessOf(
+  { state }: Pick<HolderContext, 'state'>,
+  user: string,
+  roleNames: readonly string[],
+  traits: Traits,
+): AccessSet {
+  const roles = roleNames
+    .map((name) => state.get('role', name) as Resource<RoleSpec> | undefined)
+    .filter((role) => role !== undefined);
+  const subject = { name: user, roles: roles.map((role) => role.metadata.name), traits };
+  return compileAccess(roles.map(accessRoleOf), subject);
+}
+
+/** LOCKED when a lock is in force on the user, one of the roles, or the factor that was used. */
+export function requireNoLock(
+  context: HolderContext,
+  subject: {
+    readonly user: string;
+    readonly roles: readonly string[];
+    readonly mfaDevice?: string | undefined;
+  },
+): void {
+  requireUnlocked(locksOf(context), subject, context.clock.now());
+}
+
+/** LOCKED when a lock is in force on the host. */
+export function requireHostUnlocked(context: HolderContext, hostId: string): void {
+  requireUnlocked(locksOf(context), { serverId: hostId }, context.clock.now());
+}
+
+/** The logins on which no lock is in force. */
+export function unlockedLogins(
+  context: HolderContext,
+  user: string,
+  logins: readonly string[],
+): readonly string[] {
+  const locks = locksOf(context);
+  if (locks.length === 0) return logins;
+  return logins.filter((login) => lockInForce(locks, { user, login }, context.clock.now()) === undefined);
+}
+
+function locksOf({ state }: HolderContext): readonly Lock[] {
+  return Array.from(state.list('lock'), (lock) => lockOf(lock as Resource<LockSpec>));
+}

@@ -1,0 +1,46 @@
+// What must hold for any certificate before it is signed, one named rule each. They run after all modifiers, so that
+// no order of modifiers can get around them.
+import { refuseInput } from '#core/certs/refusal.ts';
+import { requireSoundPrincipals } from '#core/certs/ssh/policy.ts';
+import { formatDuration } from '#core/duration.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { Validator } from './plan.ts';
+import type { AuthorityKeys } from './subject-keys.ts';
+
+export const MIN_TTL_MS = 60_000;
+
+/** At least a minute and at most `maxMs` from now. */
+export const requireTtlWithin =
+  (maxMs: number): Validator =>
+  ({ now, validBefore }) => {
+    const ttl = validBefore - now;
+    if (ttl >= MIN_TTL_MS && ttl <= maxMs) return;
+    throw new GatehouseError(
+      'BAD_REQUEST',
+      `the certificate would be valid for ${formatDuration(Math.max(ttl, 0))}; from ${formatDuration(MIN_TTL_MS)} to ${formatDuration(maxMs)} is allowed`,
+      { details: { field: 'ttl' } },
+    );
+  };
+
+/** The rules that readers of certificates apply too: a comma or a space would make two principals of one. */
+export const requirePrincipals: Validator = ({ principals }) =>
+  requireSoundPrincipals(principals, refuseInput);
+
+/** Whoever got its own certificate for the key of an authority could pass it on as an authority. */
+export const requireForeignKey =
+  (own: AuthorityKeys): Validator =>
+  ({ keys }) => {
+    if (!own.has(keys.tls) && (keys.ssh === undefined || !own.has(keys.ssh.key))) return;
+    throw new GatehouseError('BAD_REQUEST', 'the public key is that of an authority; make a new key pair');
+  };
+
+/** An identity is for the authority of its kind only. */
+export const requireFittingAuthority: Validator = ({ authority, identity }) => {
+  const kind = identity?.kind;
+  const fitting = kind === undefined ? 'db' : kind === 'host' ? 'host' : 'user';
+  if (authority === fitting) return;
+  throw new GatehouseError(
+    'INTERNAL',
+    `a ${kind ?? 'nameless'} identity is not for the ${authority} authority`,
+  );
+};
