@@ -13,6 +13,8 @@ import { blocksBackward, lastLineEnd, linesOf } from '../blocks.ts';
 import { dayOf, daysByChange, fileOf, openDayFile, repairTail } from './day-file.ts';
 import { searchFolder } from './search.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface DirSinkOptions {
   /** Absolute path of the folder; made with mode 0750 when missing. */
   readonly path: string;
@@ -100,14 +102,14 @@ async function newOnes(
 
 /** Stretches of records that go to the same file, in order. */
 function byDay(records: readonly EventRecord[]): { readonly day: string; readonly batch: EventRecord[] }[] {
-  const stretches: { day: string; batch: EventRecord[] }[] = [];
+  const stretches: { number: number; batch: EventRecord[] }[] = [];
   for (const record of records) {
-    const day = dayOf(record.time);
+    const number = Math.floor(record.time / DAY_MS);
     const current = stretches.at(-1);
-    if (current?.day === day) current.batch.push(record);
-    else stretches.push({ day, batch: [record] });
+    if (current?.number === number) current.batch.push(record);
+    else stretches.push({ number, batch: [record] });
   }
-  return stretches;
+  return stretches.map(({ number, batch }) => ({ day: dayOf(number * DAY_MS), batch }));
 }
 
 /**
