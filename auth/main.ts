@@ -15,7 +15,7 @@ import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
 import { openGuard } from './guard/guard.ts';
 import { openHostId } from './host-id.ts';
-import { startServer, type ServerLimits } from './server.ts';
+import { startServer, type MountedRoute, type ServerLimits } from './server.ts';
 import { openState } from './state/open.ts';
 import type { ClusterState } from './state/state.ts';
 
@@ -49,6 +49,8 @@ export interface Auth {
   readonly state: ClusterState;
   readonly authorities: CertificateAuthorities;
   readonly audit: AuditLog;
+  /** Every call, with who may make it. */
+  readonly routes: readonly MountedRoute[];
   /** For /readyz: the store answers and the local copy is up to date. */
   isReady(): boolean;
   /** Ends calls, then the log, then the store. Safe to call twice. */
@@ -126,8 +128,17 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     await startServer({ context, host, port, names: options.names, machine, limits: options.limits }),
     (part) => part.close(),
   );
-  const { address } = server;
-  return { address, port: server.port, hostId, state, authorities, audit, isReady: () => state.isReady() };
+  const { address, routes } = server;
+  return {
+    address,
+    port: server.port,
+    hostId,
+    state,
+    authorities,
+    audit,
+    routes,
+    isReady: () => state.isReady(),
+  };
 }
 
 async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {

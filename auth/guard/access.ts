@@ -16,6 +16,12 @@ export type RouteAccess =
   /** Only the local admin of the auth host: no role grants this. */
   | { readonly to: 'local-admin' }
   /** By the rules of the caller's roles; hosts by host-access.ts; the local admin always. */
-  | { readonly to: 'resource'; readonly kind: string; readonly verbs: readonly Verb[] }
+  | {
+      readonly to: 'resource';
+      readonly kind: string;
+      readonly verbs: readonly Verb[];
+      /** The answer is about all of the kind at once: a rule with a condition is not enough. */
+      readonly whole?: true;
+    }
   /** The route asks the guard itself for each item it touches, such as apply and watch. */
   | { readonly to: 'each-resource' };

@@ -22,7 +22,9 @@ export interface Question {
   readonly kind: string;
   readonly audience?: Kind['audience'] | undefined;
   readonly verb: Verb;
-  /** Both left out: is there anything of the kind for which it would be allowed? */
+  /** About everything of the kind at once: rules with a condition do not count. */
+  readonly whole?: boolean | undefined;
+  /** All left out: is there anything of the kind for which it would be allowed? */
   readonly resource?: Resource | undefined;
   /** For `event` and `session`: the session it is about. */
   readonly session?: WhereContext['session'] | undefined;
@@ -80,7 +82,7 @@ function decideForUser(access: AccessSet, question: Question): Answer {
   }
   if (byRules.allowed) return { allowed: true, reasons };
   // A rule with a condition cannot be judged without a resource: the list is then filtered one by one.
-  const isOpen = resource === undefined && session === undefined;
+  const isOpen = question.whole !== true && resource === undefined && session === undefined;
   const isSome = isOpen && couldAllow(access, kind, verb);
   return { allowed: isSome, reasons };
 }

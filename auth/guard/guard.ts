@@ -151,8 +151,8 @@ class OpenGuard implements Guard {
   }
 }
 
-function ask(standing: Standing, kind: string, verb: Verb, resource?: Resource): Answer {
-  return decide(standing, { kind, audience: audienceOf(kind), verb, resource });
+function ask(standing: Standing, kind: string, verb: Verb, resource?: Resource, whole?: boolean): Answer {
+  return decide(standing, { kind, audience: audienceOf(kind), verb, resource, whole });
 }
 
 /** Undefined when the route is open to the caller, else why not. */
@@ -175,7 +175,7 @@ function routeRefusal(
       return isOne ? undefined : [`only hosts ${access.roles.join(', ')} may do this, about themselves`];
     }
     case 'resource':
-      return access.verbs.map((verb) => ask(standing, access.kind, verb)).find((answer) => !answer.allowed)
+      return access.verbs.map((verb) => ask(standing, access.kind, verb, undefined, access.whole)).find((answer) => !answer.allowed)
         ?.reasons;
   }
 }

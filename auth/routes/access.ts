@@ -13,7 +13,6 @@ import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { UserSpec } from '#kinds/user/kind.ts';
 import { decide } from '../guard/decide.ts';
 import { userMayRead } from '../guard/host-access.ts';
-import { requireAllEvents } from './audit.ts';
 import { handler } from './handler.ts';
 import type { Route, ServerContext } from './server-context.ts';
 
@@ -24,7 +23,7 @@ interface Answered {
 
 const checkRoute: Route = handler({
   endpoint: checkAccess,
-  access: { to: 'resource', kind: 'role', verbs: ['list', 'read'] },
+  access: { to: 'resource', kind: 'role', verbs: ['list', 'read'], whole: true },
   async handle(context: ServerContext, caller, request): Promise<Answered> {
     const user = context.state.get('user', request.user) as Resource<UserSpec> | undefined;
     context.guard.requireResource(caller, 'user', 'read', user);
@@ -112,9 +111,8 @@ function reasonOf({ side, role, field, text }: Reason): Answered['reasons'][numb
 
 const explainRoute: Route = handler({
   endpoint: explainDenial,
-  access: { to: 'resource', kind: 'event', verbs: ['list', 'read'] },
-  async handle(context: ServerContext, caller, _request, params) {
-    requireAllEvents(context, caller);
+  access: { to: 'resource', kind: 'event', verbs: ['list', 'read'], whole: true },
+  async handle(context: ServerContext, _caller, _request, params) {
     const id = (params['id'] ?? '').toLowerCase();
     if (!/^[0-9a-f-]{36}$/.test(id))
       throw new GatehouseError('BAD_REQUEST', 'id: must be the id of a denial');
