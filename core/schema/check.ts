@@ -274,8 +274,10 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Never the value itself when it is text: a secret may stand where it does not belong. */
 function typeName(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'a map' : `the ${typeof value} ${JSON.stringify(value)?.slice(0, 40)}`;
+  if (typeof value === 'object') return 'a map';
+  return typeof value === 'string' ? 'text' : `the ${typeof value} ${String(value)}`;
 }

@@ -115,6 +115,19 @@ describe('hostile values', () => {
     ['a list', [[]]],
   ])('S33 %s is refused wherever a scalar belongs', (_name, value) => {
     const scalars = [s.string(), s.enumOf(['a']), s.boolean(), s.integer(), s.duration(), s.timestamp()];
-    for (const scalar of scalars) expect(check(scalar, value).ok).toBe(false);
+    for (const scalar of scalars) expect(check(scalar as s.Schema<unknown>, value).ok).toBe(false);
   });
+});
+
+it('S36 text that stands where something else belongs is not repeated', () => {
+  const result = check(schema, {
+    roles: { a: 'hunter2' },
+    lock: 'hunter2',
+    ttl: 'hunter2',
+    mode: ['hunter2'],
+  });
+  expect(result.ok ? [] : result.problems.map(formatProblem)).toContain(
+    'lock: must be a map of fields, not text',
+  );
+  expect(JSON.stringify(result)).not.toContain('hunter2');
 });

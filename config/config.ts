@@ -1,0 +1,104 @@
+// What a config file means once it is read: defaults filled in, words turned into values. Times are milliseconds.
+import type { Address } from './address.ts';
+import type { CommandLabel } from './labels.ts';
+import type { StaticToken, TokenSource } from './tokens.ts';
+
+export type Severity = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+export interface LogConfig {
+  /** `syslog`, or a file when it is none of these words. Default: stderr. */
+  readonly output: 'stderr' | 'stdout' | 'syslog' | { readonly path: string };
+  /** Default: info. */
+  readonly severity: Severity;
+  /** Default: text. */
+  readonly format: 'text' | 'json';
+  /** What each line says besides its message. Default: timestamp, level, component, caller. */
+  readonly extraFields: readonly string[];
+}
+
+export interface StorageConfig {
+  /** Default: sqlite. */
+  readonly type: string;
+  /** The other keys as written, such as `sync` and `journal`; the opener of the store checks them. */
+  readonly [option: string]: unknown;
+}
+
+export interface AuditConfig {
+  /** Where events go; the first is searched. Empty: the folder `log` in the data folder. */
+  readonly eventsUris: readonly string[];
+  readonly sessionsUri?: string;
+}
+
+export interface AuthConfig {
+  /** Default: 0.0.0.0:3025. */
+  readonly listenAddr: Address;
+  /** What certificates of this server name besides its addresses. */
+  readonly publicAddrs: readonly Address[];
+  /** Unset: an id is made at the first start. */
+  readonly clusterName?: string;
+  readonly tokens: readonly StaticToken[];
+  readonly storage: StorageConfig;
+  readonly audit: AuditConfig;
+  /** Unset: Ed25519. */
+  readonly caSignatureAlgo?: 'ed25519' | 'ecdsa-p256' | 'rsa-sha2-256' | 'rsa-sha2-512';
+  /**
+   * Cluster settings that the file sets, by kind: the fields of the `spec` of that kind. A kind is there only when the
+   * file has one of its fields.
+   */
+  readonly settings: Readonly<Partial<Record<SettingKind, Readonly<Record<string, unknown>>>>>;
+}
+
+export type SettingKind =
+  | 'cluster_auth_preference'
+  | 'cluster_networking_config'
+  | 'session_recording_config';
+
+export interface SshConfig {
+  /** Default: 0.0.0.0:3022. */
+  readonly listenAddr: Address;
+  readonly publicAddrs: readonly Address[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly commands: readonly CommandLabel[];
+  /** Default: true. */
+  readonly allowTcpForwarding: boolean;
+}
+
+export interface JoinConfig {
+  readonly method: 'token';
+  readonly token: TokenSource;
+}
+
+export interface Config {
+  /** Default: the host name of the machine. */
+  readonly nodename: string;
+  /** As written, so perhaps relative. Default: /var/lib/gatehouse. */
+  readonly dataDir: string;
+  readonly pidFile?: string;
+  readonly diagAddr?: Address;
+  /** The address other members are told instead of the one that is bound. */
+  readonly advertiseIp?: string;
+  readonly log: LogConfig;
+  readonly connectionLimits: {
+    /** Default: 15000. */
+    readonly maxConnections: number;
+    /** Different users at one time. Default: 1000. */
+    readonly maxUsers: number;
+  };
+  readonly join?: JoinConfig;
+  /** `sha256:` and 64 hex digits each. */
+  readonly caPins: readonly string[];
+  /** Where services of this process reach auth; the local one when it runs here. */
+  readonly authServers: readonly Address[];
+  readonly proxyServer?: Address;
+  /** Unset: the service does not run here. */
+  readonly auth?: AuthConfig;
+  readonly ssh?: SshConfig;
+}
+
+/** Something in the file that is valid and yet not, or not fully, in force. To be shown at start. */
+export interface Notice {
+  /** Unset for what comes from the command line or from a default. */
+  readonly line?: number;
+  readonly path: string;
+  readonly message: string;
+}

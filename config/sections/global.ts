@@ -1,0 +1,134 @@
+// The schema of the first section, `gatehouse:` (or `teleport:`): what holds for all services of the process.
+import * as s from '#core/schema/schema.ts';
+import { flag, text, words } from './fields.ts';
+
+const SEVERITY_WORDS = ['trace', 'debug', 'info', 'warn', 'warning', 'error', 'err'];
+
+export const severityFormat: s.Format = {
+  says: 'one of TRACE, DEBUG, INFO, WARN, ERROR',
+  accepts: (word) => SEVERITY_WORDS.includes(word.toLowerCase()),
+};
+
+const joinMethod: s.Format = {
+  says: '"token"; other join methods, such as kubernetes, iam and ec2, are not part of this release',
+  accepts: (word) => word === 'token',
+};
+
+const log = s.object({
+  output: s.optional(
+    s.string({ maxLength: 4096, description: 'stderr, stdout, syslog, or the path of a file.' }),
+  ),
+  severity: s.optional(s.string({ format: severityFormat, description: 'The least that is logged.' })),
+  format: s.optional(
+    s.object({
+      output: s.optional(s.enumOf(['text', 'json'])),
+      extra_fields: s.optional(
+        s.list(s.enumOf(['timestamp', 'level', 'component', 'caller']), { single: true }),
+      ),
+    }),
+  ),
+});
+
+const sqliteSync: s.Format = {
+  says: 'one of FULL, NORMAL, OFF, EXTRA',
+  accepts: (word) => ['FULL', 'NORMAL', 'OFF', 'EXTRA'].includes(word.toUpperCase()),
+};
+const sqliteJournal: s.Format = {
+  says: 'one of DELETE, TRUNCATE, PERSIST, MEMORY, WAL, OFF',
+  accepts: (word) => ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL', 'OFF'].includes(word.toUpperCase()),
+};
+
+/** All documented keys of all backends; which of them fit together is for the opener of each backend to say. */
+export const storage = s.object({
+  type: s.optional(
+    s.enumOf(['sqlite', 'dir', 'memory', 'etcd', 'postgresql', 'dynamodb', 'firestore', 'cockroachdb'], {
+      description: 'Where the cluster state is kept.',
+    }),
+  ),
+  path: text(),
+  sync: s.optional(s.string({ format: sqliteSync })),
+  journal: s.optional(s.string({ format: sqliteJournal })),
+  audit_events_uri: words(),
+  audit_sessions_uri: text(),
+  region: text(),
+  retention_period: s.optional(s.duration()),
+  credentials_path: text(),
+  // etcd
+  peers: words(),
+  tls_cert_file: text(),
+  tls_key_file: text(),
+  tls_ca_file: text(),
+  username: text(),
+  password_file: text(),
+  prefix: text(),
+  insecure: flag(),
+  etcd_max_client_msg_size_bytes: s.optional(s.integer()),
+  // PostgreSQL and CockroachDB
+  conn_string: s.optional(s.string({ maxLength: 4096, secret: true })),
+  change_feed_conn_string: s.optional(s.string({ maxLength: 4096, secret: true })),
+  auth_mode: s.optional(s.enumOf(['', 'static', 'azure', 'gcp-cloudsql'])),
+  gcp_connection_name: text(),
+  gcp_ip_type: s.optional(s.enumOf(['', 'public', 'private', 'psc'])),
+  ttl_job_cron: text(),
+  // DynamoDB
+  table_name: text(),
+  billing_mode: s.optional(s.enumOf(['pay_per_request', 'provisioned'])),
+  continuous_backups: flag(),
+  use_fips_endpoint: flag(),
+  // Firestore
+  project_id: text(),
+  collection_name: text(),
+});
+
+const cache = s.object({
+  type: text(),
+  enabled: flag(),
+  ttl: s.optional(s.duration()),
+  max_backoff: s.optional(s.duration()),
+});
+
+export const globalSection = s.object({
+  nodename: text(),
+  data_dir: s.optional(s.string({ minLength: 1, maxLength: 4096, description: 'Where state is kept.' })),
+  pid_file: text(),
+  diag_addr: text(),
+  advertise_ip: text(),
+  auth_token: s.optional(
+    s.string({ maxLength: 4096, secret: true, description: 'A join token, or the path of its file.' }),
+  ),
+  join_params: s.optional(
+    s.object({
+      token_name: s.string({
+        maxLength: 4096,
+        secret: true,
+        description: 'A join token, or the path of its file.',
+      }),
+      method: s.withDefault(s.string({ format: joinMethod }), 'token'),
+    }),
+  ),
+  ca_pin: words(),
+  auth_server: text(),
+  auth_servers: words(),
+  proxy_server: text(),
+  log: s.optional(log),
+  storage: s.optional(storage),
+  connection_limits: s.optional(
+    s.object({
+      max_connections: s.optional(s.integer({ min: 1, max: 10_000_000 })),
+      max_users: s.optional(s.integer({ min: 1, max: 10_000_000 })),
+      rates: s.optional(s.json()),
+    }),
+  ),
+  cache: s.optional(cache),
+  ca_signature_algo: s.optional(
+    s.enumOf(['ed25519', 'ecdsa-p256', 'rsa-sha2-256', 'rsa-sha2-512'], {
+      description: 'How the SSH authorities sign; SHA-1 is not offered.',
+    }),
+  ),
+  ciphers: words(),
+  kex_algos: words(),
+  mac_algos: words(),
+  ciphersuites: words(),
+});
+
+export type GlobalSection = s.Infer<typeof globalSection>;

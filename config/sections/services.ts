@@ -1,0 +1,127 @@
+// The schemas of the other services. Those that are not there yet have one too, so that a slip in them is found now and
+// not on the day they arrive; their values are not looked into.
+import * as s from '#core/schema/schema.ts';
+import { any, commands, flag, labels, text, words } from './fields.ts';
+
+export const sshSection = s.object({
+  enabled: flag(),
+  listen_addr: text(),
+  public_addr: words(),
+  labels,
+  commands,
+  allow_tcp_forwarding: flag(),
+  permit_user_env: flag(),
+  pam: any(),
+  enhanced_recording: any(),
+  x11: any(),
+  ssh_file_copy: flag(),
+  disable_create_host_user: flag(),
+});
+
+const proxy = s.object({
+  enabled: flag(),
+  listen_addr: text(),
+  web_listen_addr: text(),
+  tunnel_listen_addr: text(),
+  peer_listen_addr: text(),
+  public_addr: words(),
+  ssh_public_addr: words(),
+  tunnel_public_addr: words(),
+  peer_public_addr: words(),
+  https_keypairs: s.optional(s.list(s.object({ key_file: s.string(), cert_file: s.string() }), { max: 64 })),
+  https_keypairs_reload_interval: s.optional(s.duration()),
+  https_key_file: text(),
+  https_cert_file: text(),
+  acme: any(),
+  kubernetes: any(),
+  kube_listen_addr: text(),
+  kube_public_addr: words(),
+  postgres_listen_addr: text(),
+  postgres_public_addr: words(),
+  mysql_listen_addr: text(),
+  mysql_public_addr: words(),
+  mongo_listen_addr: text(),
+  mongo_public_addr: words(),
+  proxy_protocol: text(),
+  trust_x_forwarded_for: flag(),
+  ui: any(),
+});
+
+const app = s.object({
+  enabled: flag(),
+  debug_app: flag(),
+  labels,
+  commands,
+  resources: any(),
+  apps: s.optional(
+    s.list(
+      s.object({
+        name: s.string({ minLength: 1, maxLength: 253 }),
+        description: text(),
+        uri: text(),
+        public_addr: text(),
+        cloud: text(),
+        labels,
+        commands,
+        insecure_skip_verify: flag(),
+        rewrite: any(),
+        aws: s.optional(s.object({ external_id: text() })),
+        required_apps: words(),
+      }),
+      { max: 10_000 },
+    ),
+  ),
+});
+
+const db = s.object({
+  enabled: flag(),
+  resources: any(),
+  aws: any(),
+  azure: any(),
+  databases: s.optional(
+    s.list(
+      s.object({
+        name: s.string({ minLength: 1, maxLength: 253 }),
+        description: text(),
+        protocol: s.string({ minLength: 1, maxLength: 64 }),
+        uri: text(),
+        static_labels: labels,
+        dynamic_labels: commands,
+        ca_cert_file: text(),
+        tls: any(),
+        aws: any(),
+        gcp: any(),
+        azure: any(),
+        ad: any(),
+        mysql: any(),
+        admin_user: any(),
+      }),
+      { max: 10_000 },
+    ),
+  ),
+});
+
+const kubernetes = s.object({
+  enabled: flag(),
+  listen_addr: text(),
+  public_addr: words(),
+  kubeconfig_file: text(),
+  kube_cluster_name: text(),
+  labels,
+  commands,
+  resources: any(),
+  aws: any(),
+  azure: any(),
+  gcp: any(),
+});
+
+/** Services whose keys are known and which this release does not have. */
+export const LATER_SERVICES = {
+  proxy_service: proxy,
+  app_service: app,
+  db_service: db,
+  kubernetes_service: kubernetes,
+} as const;
+
+export type SshSection = s.Infer<typeof sshSection>;
+export type LaterService = keyof typeof LATER_SERVICES;
