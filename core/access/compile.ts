@@ -135,6 +135,7 @@ export function compileAccess(
 ): AccessSet {
   const compiled = roles.map((role) => {
     try {
+      prepareOptions(role);
       return {
         role,
         allow: compileSide(role.allow, 'allow', subject, predicates),
@@ -188,6 +189,12 @@ function compileSide(
         : { where: predicates.where(rule.where) }),
     })),
   };
+}
+
+/** Reads what can fail in options, so that it fails here with the name of the role. */
+function prepareOptions({ options }: AccessRole): void {
+  mergeSessionOptions([options]);
+  for (const { value } of options.cert_extensions ?? []) compileTemplate(value ?? '');
 }
 
 /** Compiles, for the cache and for its errors, what is looked at only when somebody asks for it. */

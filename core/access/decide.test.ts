@@ -208,6 +208,14 @@ describe('databases', () => {
     expect(ask([some], user, 'orders')).toBe(false);
   });
 
+  it.each(['', ' x', 'a\0b', 'a\nb', '\u202eevil', 'x'.repeat(300)])(
+    'S3 the name %j is refused even where every name is allowed',
+    (name) => {
+      expect(ask([all], name, 'postgres')).toBe(false);
+      expect(ask([all], 'alice', name)).toBe(false);
+    },
+  );
+
   it('S15 for engines that fold case the decision folds as well, on both sides', () => {
     expect(ask([some], 'ALICE', 'orders', { foldsUserCase: true })).toBe(true);
     const deny = role('d', {}, { db_users: ['root'] });
@@ -388,6 +396,17 @@ describe('reasons', () => {
         role('bad', {}, { node_labels: { env: ['^('] } }),
       ]),
     ).toThrow(expect.objectContaining({ code: 'INVALID_RESOURCE', details: { role: 'bad' } }));
+  });
+});
+
+describe('options of stored roles', () => {
+  it.each<[string, RoleOptions]>([
+    ['a duration', { max_session_ttl: 'soon' }],
+    ['an extension', { cert_extensions: [{ name: 'x', value: '{{nope}}' }] }],
+  ])('refuses: %s that cannot be read, with the name of the role', (_name, options) => {
+    expect(() => access([role('bad', {}, {}, options)])).toThrow(
+      expect.objectContaining({ code: 'INVALID_RESOURCE', details: { role: 'bad' } }),
+    );
   });
 });
 

@@ -77,6 +77,19 @@ describe('label selectors', () => {
     expect(index.match({}, bits)).toBe(false);
   });
 
+  it('S33 ok: more values than are remembered give the same answers', () => {
+    const index = new SelectorIndex([
+      compileSelector({ n: ['*7'] }, {}, 'allow'),
+      compileSelector({ n: ['*'], m: ['^a+$'] }, {}, 'allow'),
+    ]);
+    const bits = new Uint32Array(index.words);
+    for (let i = 0; i < 45_000; i++) {
+      index.match({ n: String(i), m: i % 3 === 0 ? 'aa' : `b${i}` }, bits);
+      if (hasBit(bits, 0) !== (i % 10 === 7) || hasBit(bits, 1) !== (i % 3 === 0))
+        throw new Error(`wrong at ${i}`);
+    }
+  });
+
   it('property: the index agrees with looking at each selector', () => {
     const value = fc.constantFrom('a', 'b', 'ab', '*', 'a*', '^a|b$');
     const key = fc.constantFrom('x', 'y', 'z', '*');

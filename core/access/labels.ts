@@ -7,7 +7,7 @@ import { own } from './predicates.ts';
 import { compileTemplate } from './templates.ts';
 import type { Labels, LabelSelector, Traits } from './role.ts';
 
-/** Answers kept per key; then they are thrown away and found again. */
+/** Answers kept per index; then they are thrown away and found again. */
 const MAX_REMEMBERED = 20_000;
 
 interface Requirement {
@@ -80,6 +80,8 @@ export class SelectorIndex {
   readonly words: number;
   readonly #possible: Uint32Array;
   readonly #keys: readonly KeyIndex[];
+  readonly #answers = new Map<string, Uint32Array>();
+  #remembered = 0;
   /** True when no selector can match anything. */
   readonly empty: boolean;
 
@@ -108,6 +110,23 @@ export class SelectorIndex {
     return { key, roles, indifferent, byValue: new Map() };
   }
 
+  /** Bits of the roles that a value of a key satisfies; equal answers share their bits. */
+  #satisfied(index: KeyIndex, value: string): Uint32Array {
+    const known = index.byValue.get(value);
+    if (known !== undefined) return known;
+    const found = satisfiedBy(index, value);
+    const name = found.join();
+    const bits = this.#answers.get(name) ?? found;
+    if (++this.#remembered > MAX_REMEMBERED) {
+      for (const { byValue } of this.#keys) byValue.clear();
+      this.#answers.clear();
+      this.#remembered = 1;
+    }
+    this.#answers.set(name, bits);
+    index.byValue.set(value, bits);
+    return bits;
+  }
+
   /** Writes the bits of the matching roles into `out` (of `words` length) and tells whether there are any. */
   match(labels: Labels, out: Uint32Array): boolean {
     if (this.empty) {
@@ -119,7 +138,7 @@ export class SelectorIndex {
     for (let k = 0; k < this.#keys.length && any !== 0; k++) {
       const index = this.#keys[k] as KeyIndex;
       const value = own(labels, index.key);
-      const bits = value === undefined ? index.indifferent : satisfied(index, value);
+      const bits = value === undefined ? index.indifferent : this.#satisfied(index, value);
       any = 0;
       for (let word = 0; word < out.length; word++) {
         const left = (out[word] ?? 0) & (bits[word] ?? 0);
@@ -131,9 +150,7 @@ export class SelectorIndex {
   }
 }
 
-function satisfied(index: KeyIndex, value: string): Uint32Array {
-  const known = index.byValue.get(value);
-  if (known !== undefined) return known;
+function satisfiedBy(index: KeyIndex, value: string): Uint32Array {
   const bits = index.indifferent.slice();
   const failed: number[] = [];
   for (const { role, patterns } of index.roles) {
@@ -142,8 +159,6 @@ function satisfied(index: KeyIndex, value: string): Uint32Array {
   }
   // A role may ask twice for one key, when a key comes from a trait: then both must hold.
   for (const role of failed) clearBit(bits, role);
-  if (index.byValue.size >= MAX_REMEMBERED) index.byValue.clear();
-  index.byValue.set(value, bits);
   return bits;
 }
 

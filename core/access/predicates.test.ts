@@ -137,7 +137,7 @@ describe('label expressions', () => {
     const source = Array.from({ length: 280 }, (_, i) => `labels["k${i}"] == "v"`).join(' || ');
     const start = performance.now();
     expect(labels(source)).toBe(false);
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(2000);
   });
 });
 

@@ -24,6 +24,7 @@ export interface Target {
 export type TargetRequest =
   | { readonly kind: 'node'; readonly target: Target; readonly login: string }
   | { readonly kind: 'windows_desktop'; readonly target: Target; readonly login: string }
+  /** Not for applications that lead to AWS: those ask with `aws`, which names the role to take. */
   | {
       readonly kind: 'app';
       readonly target: Target;
