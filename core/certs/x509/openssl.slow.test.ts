@@ -136,7 +136,7 @@ describe('openssl reads what we issue', () => {
     for (const der of [ca.der, leafOf(ca, caKeys.p256), leafOf(ca, caKeys.p256, { publicKey: keys.rsa })]) {
       const file = write('parse.pem', der);
       const listing = await openssl('asn1parse', '-in', file);
-      expect(listing).not.toMatch(/failed|error|BAD/i);
+      expect(listing).not.toMatch(/^failed|Error in encoding|BAD (OBJECT|INTEGER|BOOLEAN)/);
       expect(await openssl('x509', '-in', file, '-noout', '-text')).toMatch(/Version: 3 \(0x2\)/);
     }
     const text = await openssl(
