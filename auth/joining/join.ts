@@ -1,0 +1,78 @@
+// How a machine becomes a member: a token for a host id, an identity and what to trust.
+import { randomUUID } from 'node:crypto';
+import type { HostCertificates } from '#core/api/join.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import type { SystemRole } from '#core/identity.ts';
+import type { StaticToken } from '#join/method.ts';
+import type { Caller } from '../guard/caller.ts';
+import type { RateLimit } from '../guard/rate-limit.ts';
+import type { IssueContext } from '../issue/context.ts';
+import { issueHost } from '../issue/host.ts';
+import type { KeyTexts } from '../issue/subject-keys.ts';
+import { badToken, verifyToken } from './token.ts';
+
+export interface JoinRequest extends KeyTexts {
+  readonly method: string;
+  readonly token: string;
+  readonly roles: readonly SystemRole[];
+  readonly node_name: string;
+  readonly addresses: readonly string[];
+}
+
+export interface JoinParts {
+  /** Tokens of the configuration file. */
+  readonly staticTokens: readonly StaticToken[];
+  /** Failed attempts by address. */
+  readonly limit: RateLimit;
+}
+
+/**
+ * BAD_JOIN_TOKEN for any token that is not good, in the same words whatever is wrong; LIMIT_EXCEEDED after too many
+ * of those from one address; BAD_REQUEST for names and keys that are not good, once the token is.
+ */
+export async function joinHost(
+  context: IssueContext,
+  parts: JoinParts,
+  caller: Pick<Caller, 'address'>,
+  request: JoinRequest,
+): Promise<HostCertificates> {
+  const { address } = caller;
+  if (!parts.limit.take(address)) {
+    throw new GatehouseError(
+      'LIMIT_EXCEEDED',
+      'too many attempts to join from this address; try again later',
+    );
+  }
+  const facts = {
+    event: 'instance.join',
+    method: request.method,
+    roles: request.roles,
+    name: request.node_name,
+    'addr.remote': address,
+  } as const;
+  const verdict = verifyToken(context, parts.staticTokens, request, request.roles);
+  if (!verdict.ok) {
+    context.audit.emit({ ...facts, success: false, error: verdict.refusal });
+    throw badToken();
+  }
+  parts.limit.giveBack(address);
+  const hostId = randomUUID();
+  const tokenNote = [`token ${verdict.tokenName}`];
+  try {
+    const certificates = await issueHost(context, {
+      hostId,
+      nodeName: request.node_name,
+      roles: verdict.roles,
+      addresses: request.addresses,
+      keys: request,
+      address,
+      method: request.method,
+    });
+    await context.audit.emitDurably({ ...facts, success: true, host_id: hostId, reasons: tokenNote });
+    return certificates;
+  } catch (error) {
+    const code = isCode(error) ? error.code : 'INTERNAL';
+    context.audit.emit({ ...facts, success: false, error: code, reasons: tokenNote });
+    throw error;
+  }
+}
