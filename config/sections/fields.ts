@@ -1,19 +1,21 @@
 // The few shapes that most fields of the config file have: all may be left out, and all are bounded.
 import * as s from '#core/schema/schema.ts';
 
-export const text = (): s.OptionalSchema<string> => s.optional(s.string({ maxLength: 4096 }));
+export const text = (description = ''): s.OptionalSchema<string> =>
+  s.optional(s.string({ maxLength: 4096, description }));
 
 /** One plain value or a list. */
-export const words = (): s.OptionalSchema<readonly string[]> =>
-  s.optional(s.list(s.string({ maxLength: 4096 }), { single: true, max: 1024 }));
+export const words = (description = ''): s.OptionalSchema<readonly string[]> =>
+  s.optional(s.list(s.string({ maxLength: 4096 }), { single: true, max: 1024, description }));
 
 /** true and false, yes and no, on and off. */
-export const flag = (): s.OptionalSchema<boolean> => s.optional(s.boolean());
+export const flag = (description = ''): s.OptionalSchema<boolean> => s.optional(s.boolean({ description }));
 
-export const time = (minMs = 0): s.OptionalSchema<string> => s.optional(s.duration({ minMs }));
+export const time = (description = '', minMs = 0): s.OptionalSchema<string> =>
+  s.optional(s.duration({ minMs, description }));
 
 /** Not looked into. */
-export const any = (): s.OptionalSchema<unknown> => s.optional(s.json());
+export const any = (description = ''): s.OptionalSchema<unknown> => s.optional(s.json({ description }));
 
 export const labels = s.optional(s.map(s.string({ maxLength: 1024 }), { max: 256 }));
 

@@ -16,12 +16,14 @@ const joinMethod: s.Format = {
 
 const log = s.object({
   output: s.optional(
-    s.string({ maxLength: 4096, description: 'stderr, stdout, syslog, or the path of a file.' }),
+    s.string({ maxLength: 4096, description: 'stderr (default), stdout, syslog, or the path of a file.' }),
   ),
-  severity: s.optional(s.string({ format: severityFormat, description: 'The least that is logged.' })),
+  severity: s.optional(
+    s.string({ format: severityFormat, description: 'The least that is logged. Default: INFO.' }),
+  ),
   format: s.optional(
     s.object({
-      output: s.optional(s.enumOf(['text', 'json'])),
+      output: s.optional(s.enumOf(['text', 'json'], { description: 'Default: text.' })),
       extra_fields: s.optional(
         s.list(s.enumOf(['timestamp', 'level', 'component', 'caller']), { single: true }),
       ),
@@ -42,14 +44,17 @@ const sqliteJournal: s.Format = {
 export const storage = s.object({
   type: s.optional(
     s.enumOf(['sqlite', 'dir', 'memory', 'etcd', 'postgresql', 'dynamodb', 'firestore', 'cockroachdb'], {
-      description: 'Where the cluster state is kept.',
+      description:
+        'Where the cluster state is kept. Default: sqlite; dir is the same. Others than sqlite, dir and memory are not part of this release.',
     }),
   ),
-  path: text(),
-  sync: s.optional(s.string({ format: sqliteSync })),
-  journal: s.optional(s.string({ format: sqliteJournal })),
-  audit_events_uri: words(),
-  audit_sessions_uri: text(),
+  path: text('Folder of the embedded store. Default: backend in data_dir.'),
+  sync: s.optional(s.string({ format: sqliteSync, description: 'How the embedded store syncs to disk.' })),
+  journal: s.optional(s.string({ format: sqliteJournal, description: 'Journal of the embedded store.' })),
+  audit_events_uri: words(
+    'Where audit events go: file:// and stdout://. The first is searched. Default: the folder log in data_dir.',
+  ),
+  audit_sessions_uri: text('Accepted; recordings are not part of this release.'),
   region: text(),
   retention_period: s.optional(s.duration()),
   credentials_path: text(),
@@ -88,11 +93,17 @@ const cache = s.object({
 });
 
 export const globalSection = s.object({
-  nodename: text(),
-  data_dir: s.optional(s.string({ minLength: 1, maxLength: 4096, description: 'Where state is kept.' })),
-  pid_file: text(),
-  diag_addr: text(),
-  advertise_ip: text(),
+  nodename: text('The name users connect to. Default: the host name.'),
+  data_dir: s.optional(
+    s.string({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'Where keys and state are kept. Default: /var/lib/gatehouse.',
+    }),
+  ),
+  pid_file: text('Where the process id is written.'),
+  diag_addr: text('Where health and metrics are served over HTTP; off unless set. Default port: 3000.'),
+  advertise_ip: text('The address other members are told instead of the one that is bound.'),
   auth_token: s.optional(
     s.string({ maxLength: 4096, secret: true, description: 'A join token, or the path of its file.' }),
   ),
@@ -106,16 +117,16 @@ export const globalSection = s.object({
       method: s.withDefault(s.string({ format: joinMethod }), 'token'),
     }),
   ),
-  ca_pin: words(),
-  auth_server: text(),
-  auth_servers: words(),
-  proxy_server: text(),
+  ca_pin: words('Pins of the host authority, as gatectl status prints them; checked when joining.'),
+  auth_server: text('Where the auth service is, when it is not here. Default port: 3025.'),
+  auth_servers: words('The same for several auth servers.'),
+  proxy_server: text('Accepted; joining through a proxy is not part of this release.'),
   log: s.optional(log),
   storage: s.optional(storage),
   connection_limits: s.optional(
     s.object({
-      max_connections: s.optional(s.integer({ min: 1, max: 10_000_000 })),
-      max_users: s.optional(s.integer({ min: 1, max: 10_000_000 })),
+      max_connections: s.optional(s.integer({ min: 1, max: 10_000_000, description: 'Default: 15000.' })),
+      max_users: s.optional(s.integer({ min: 1, max: 10_000_000, description: 'Default: 1000.' })),
       rates: s.optional(s.json()),
     }),
   ),
@@ -125,10 +136,10 @@ export const globalSection = s.object({
       description: 'How the SSH authorities sign; SHA-1 is not offered.',
     }),
   ),
-  ciphers: words(),
-  kex_algos: words(),
-  mac_algos: words(),
-  ciphersuites: words(),
+  ciphers: words('Accepted and ignored: algorithms are fixed.'),
+  kex_algos: words('Accepted and ignored: algorithms are fixed.'),
+  mac_algos: words('Accepted and ignored: algorithms are fixed.'),
+  ciphersuites: words('Accepted and ignored: algorithms are fixed.'),
 });
 
 export type GlobalSection = s.Infer<typeof globalSection>;

@@ -5,11 +5,11 @@ import { any, commands, flag, labels, text, words } from './fields.ts';
 
 export const sshSection = s.object({
   enabled: flag(),
-  listen_addr: text(),
-  public_addr: words(),
+  listen_addr: text('Default: 0.0.0.0:3022.'),
+  public_addr: words('Names and addresses that users and the proxy may use.'),
   labels,
   commands,
-  allow_tcp_forwarding: flag(),
+  allow_tcp_forwarding: flag('Default: yes.'),
   permit_user_env: flag(),
   pam: any(),
   enhanced_recording: any(),
