@@ -36,8 +36,8 @@ const sqliteSync: s.Format = {
   accepts: (word) => ['FULL', 'NORMAL', 'OFF', 'EXTRA'].includes(word.toUpperCase()),
 };
 const sqliteJournal: s.Format = {
-  says: 'one of DELETE, TRUNCATE, PERSIST, MEMORY, WAL, OFF',
-  accepts: (word) => ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'WAL', 'OFF'].includes(word.toUpperCase()),
+  says: 'one of WAL, DELETE, TRUNCATE, PERSIST (others can lose the database in a crash)',
+  accepts: (word) => ['WAL', 'DELETE', 'TRUNCATE', 'PERSIST'].includes(word.toUpperCase()),
 };
 
 /** All documented keys of all backends; which of them fit together is for the opener of each backend to say. */
