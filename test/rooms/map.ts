@@ -19,7 +19,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { imports: ['core'], why: 'it reads a file and checks it, nothing more' },
   storage: { imports: ['core'], why: 'it keeps bytes and knows no kind', testsAlso: ['kinds'] },
   events: { imports: ['core', 'kinds'], why: 'events may carry resources' },
-  wire: { imports: ['core'], why: 'both ends of a connection share it, so it holds no policy' },
   join: {
     imports: ['core', 'kinds'],
     why: 'a proof needs the token kind and nothing of the service that checks it',
@@ -27,27 +26,27 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   client: {
     imports: ['core', 'kinds'],
     why: 'it is the only door to auth and must run anywhere',
-    testsAlso: ['auth', 'storage', 'events', 'join', 'wire', 'config'],
+    testsAlso: ['auth', 'storage', 'events', 'join', 'config'],
   },
   auth: {
-    imports: ['core', 'kinds', 'config', 'storage', 'events', 'join', 'wire'],
+    imports: ['core', 'kinds', 'config', 'storage', 'events', 'join'],
     why: 'only auth sees storage and events; it never imports another process',
     testsAlso: ['client'],
   },
   agent: {
-    imports: ['core', 'kinds', 'config', 'client', 'join', 'wire'],
+    imports: ['core', 'kinds', 'config', 'client', 'join'],
     why: 'an agent reaches auth through the client only',
     testsAlso: ['auth', 'storage', 'events'],
   },
   cli: {
     imports: ['core', 'kinds', 'config', 'client', 'daemon/main.ts'],
     why: 'commands reach auth through the client only; `gatehouse start` opens the daemon by its main.ts',
-    testsAlso: ['auth', 'storage', 'events', 'join', 'wire', 'agent', 'daemon'],
+    testsAlso: ['auth', 'storage', 'events', 'join', 'agent', 'daemon'],
   },
   daemon: {
     imports: ['core', 'config', 'auth/main.ts', 'agent/main.ts'],
     why: 'it opens the services of a config by their main.ts and closes them',
-    testsAlso: ['kinds', 'client', 'auth', 'agent', 'storage', 'events', 'join', 'wire', 'cli'],
+    testsAlso: ['kinds', 'client', 'auth', 'agent', 'storage', 'events', 'join', 'cli'],
   },
 };
 

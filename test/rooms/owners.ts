@@ -41,22 +41,22 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   'node:vm': { from: [], why: 'no text is ever run as code' },
   'node:inspector': { from: [], why: 'no debugger in production code' },
   'node:http': {
-    from: ['auth/', 'client/', 'wire/', 'daemon/', 'agent/'],
+    from: ['auth/', 'client/', 'daemon/', 'agent/'],
     why: 'listening and calling belong to the ends',
     tests: true,
   },
   'node:https': {
-    from: ['auth/', 'client/', 'wire/', 'daemon/'],
+    from: ['auth/', 'client/', 'daemon/'],
     why: 'listening and calling belong to the ends',
     tests: true,
   },
   'node:net': {
-    from: ['auth/', 'client/', 'wire/', 'agent/', 'daemon/', 'config/', 'cli/'],
+    from: ['auth/', 'client/', 'agent/', 'daemon/', 'config/', 'cli/'],
     why: 'sockets belong to the ends',
     tests: true,
   },
   'node:tls': {
-    from: ['auth/', 'client/', 'wire/', 'agent/', 'daemon/'],
+    from: ['auth/', 'client/', 'agent/', 'daemon/'],
     why: 'sockets belong to the ends',
     tests: true,
   },
