@@ -7,14 +7,17 @@ import type { Log } from '#core/log.ts';
 import { defaultSinkUri, openSinks } from '#events/all.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import { openAuditLog } from '#events/log.ts';
+import type { StaticToken } from '#join/method.ts';
 import { KINDS } from '#kinds/all.ts';
 import { openStorage, type StorageConfig } from '#storage/all.ts';
+import { startAdminIdentity } from './admin-identity.ts';
 import { auditCheckOf } from './audit-check.ts';
 import { openAuditKeeper } from './audit-keeper.ts';
 import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
 import { openGuard } from './guard/guard.ts';
 import { openHostId } from './host-id.ts';
+import { routesOf } from './routes/all.ts';
 import { startServer, type MountedRoute, type ServerLimits } from './server.ts';
 import { openState } from './state/open.ts';
 import type { ClusterState } from './state/state.ts';
@@ -38,6 +41,8 @@ export interface AuthOptions {
   /** `host:port` for links in invites. */
   readonly publicAddress: string;
   readonly version: string;
+  /** Join tokens of the configuration file. */
+  readonly staticTokens?: readonly StaticToken[] | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
 }
 
@@ -125,10 +130,20 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
   const { host, port } = options.listen;
   const machine = options.nodeName;
   const server = opened(
-    await startServer({ context, host, port, names: options.names, machine, limits: options.limits }),
+    await startServer({
+      context,
+      host,
+      port,
+      names: options.names,
+      machine,
+      limits: options.limits,
+      routes: routesOf({ staticTokens: options.staticTokens ?? [], clock }),
+    }),
     (part) => part.close(),
   );
   const { address, routes } = server;
+  const authServers = [localAddress(host, server.port)];
+  opened(await startAdminIdentity({ context, dataDir, authServers, clock, log }), (part) => part.close());
   return {
     address,
     port: server.port,
@@ -139,6 +154,12 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     routes,
     isReady: () => state.isReady(),
   };
+}
+
+/** How this machine reaches what listens on `host`. */
+function localAddress(host: string, port: number): string {
+  if (host === '0.0.0.0' || host === '') return `127.0.0.1:${port}`;
+  return host.includes(':') ? `[${host === '::' ? '::1' : host}]:${port}` : `${host}:${port}`;
 }
 
 async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {

@@ -1,4 +1,6 @@
 // Every call of the auth API: the one list that the server mounts. A call that is not here does not exist.
+import { ISSUE_HANDLERS } from '../issue/handlers.ts';
+import { joiningHandlers, type JoiningOptions } from '../joining/handlers.ts';
 import { ACCESS_ROUTES } from './access.ts';
 import { applyRoute } from './apply.ts';
 import { AUDIT_ROUTES } from './audit.ts';
@@ -7,6 +9,7 @@ import { resourceRoutes } from './resources.ts';
 import type { Route } from './server-context.ts';
 import { snapshotRoute, watchRoute } from './watch.ts';
 
+/** Those that keep nothing. */
 export const ROUTES: readonly Route[] = [
   ...CLUSTER_ROUTES,
   ...resourceRoutes(),
@@ -15,4 +18,10 @@ export const ROUTES: readonly Route[] = [
   watchRoute as Route,
   ...AUDIT_ROUTES,
   ...ACCESS_ROUTES,
+  ...(ISSUE_HANDLERS as readonly Route[]),
 ];
+
+/** All of them: with those that keep limits of their own, so make them once per server. */
+export function routesOf(options: JoiningOptions): readonly Route[] {
+  return [...ROUTES, ...(joiningHandlers(options) as readonly Route[])];
+}

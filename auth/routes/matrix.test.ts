@@ -3,8 +3,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RouteAccess, Verb } from '#auth/guard/access.ts';
 import type { SystemRole } from '#core/identity.ts';
+import { systemClock } from '#core/clock.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
-import { ROUTES } from './all.ts';
+import { routesOf } from './all.ts';
+
+const ROUTES = routesOf({ staticTokens: [], clock: systemClock });
 
 let house: TestAuth;
 let stranger: TestAuth;
