@@ -49,6 +49,8 @@ export interface CertificateAuthorities {
   publicPart(type: AuthorityType): PublicAuthority;
   /** `sha256:<hex>` of each trusted host authority's key. */
   caPins(): readonly string[];
+  /** True for the public key of any authority, in whatever format it came. */
+  isOwnKey(key: KeyObject): boolean;
   /** Wire form of the certificate. `db` has no SSH keys: BAD_REQUEST. */
   signSsh(type: AuthorityType, plan: SshPlan): Uint8Array;
   /** DER. The end of the validity is cut to that of the authority. */

@@ -15,6 +15,7 @@ import {
   type CertificateAuthorities,
   type PublicAuthority,
 } from './authority.ts';
+import { ownKeysOf, spellingOf } from './own-keys.ts';
 import { makeAuthority, type CaSignatureAlgorithm } from './records.ts';
 import { loadSigners, signSshPlan, signTlsPlan, type Signers } from './signers.ts';
 
@@ -49,12 +50,12 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
   for (const type of AUTHORITY_TYPES) signers.set(type, await load(type, options));
   warnOfOtherAlgorithm(signers, options);
 
-  const publicParts = new WeakMap<Resource<CertAuthoritySpec>, PublicAuthority>();
-  const publicPart = (type: AuthorityType): PublicAuthority => {
+  const described = new WeakMap<Resource<CertAuthoritySpec>, Described>();
+  const describedNow = (type: AuthorityType): Described => {
     const resource = requireAuthority(state, type);
-    const part = publicParts.get(resource) ?? describe(type, resource.spec);
-    publicParts.set(resource, part);
-    return part;
+    const known = described.get(resource) ?? describe(type, resource.spec);
+    described.set(resource, known);
+    return known;
   };
 
   let pending: Promise<void> = Promise.resolve();
@@ -82,8 +83,12 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
 
   return {
     created,
-    publicPart,
-    caPins: () => publicPart('host').tlsCertificates.map((pem) => caPin(derFromPem(pem))),
+    publicPart: (type) => describedNow(type).part,
+    caPins: () => describedNow('host').part.tlsCertificates.map((pem) => caPin(derFromPem(pem))),
+    isOwnKey(key) {
+      const spelling = spellingOf(key);
+      return AUTHORITY_TYPES.some((type) => describedNow(type).keys.has(spelling));
+    },
     signSsh(type, plan) {
       const { ssh } = requireSigners(type);
       if (ssh === undefined) throw new GatehouseError('BAD_REQUEST', `the ${type} authority has no SSH key`);
@@ -141,13 +146,19 @@ function requireAuthority(state: ClusterState, type: AuthorityType): Resource<Ce
   throw new GatehouseError('CORRUPT', `the ${type} authority is not in the store; restore it from a backup`);
 }
 
-function describe(type: AuthorityType, spec: CertAuthoritySpec): PublicAuthority {
+interface Described {
+  readonly part: PublicAuthority;
+  readonly keys: ReadonlySet<string>;
+}
+
+function describe(type: AuthorityType, spec: CertAuthoritySpec): Described {
   const sets = [spec.active_keys, spec.additional_trusted_keys];
-  return {
+  const part: PublicAuthority = {
     type,
     tlsCertificates: sets.flatMap((keys) => keys.tls.map(({ cert }) => cert)),
     sshPublicKeys: sets.flatMap((keys) => keys.ssh.map(({ public_key }) => public_key)),
   };
+  return { part, keys: ownKeysOf(part) };
 }
 
 function warnOfOtherAlgorithm(

@@ -5,7 +5,6 @@ import type { IssueContext } from './context.ts';
 import { forAdmin, validUntil } from './modifiers.ts';
 import { makePlan, startPlan } from './plan.ts';
 import { signPlan } from './sign.ts';
-import { authorityKeys } from './subject-keys.ts';
 import { requireFittingAuthority, requireForeignKey, requireTtlWithin } from './validators.ts';
 
 /** Renewed by the running auth service when half of it is over. */
@@ -28,7 +27,7 @@ export async function issueAdmin(context: IssueContext, publicKey: KeyObject): P
   const plan = makePlan(
     startPlan('user', { tls: publicKey }, clock.now()),
     [forAdmin(identity), validUntil(end)],
-    [requireTtlWithin(ADMIN_TTL_MS), requireForeignKey(authorityKeys(authorities)), requireFittingAuthority],
+    [requireTtlWithin(ADMIN_TTL_MS), requireForeignKey(authorities), requireFittingAuthority],
   );
   const signed = await signPlan(context, plan, { type: 'admin', method: 'local', user: ADMIN_NAME });
   return {

@@ -5,7 +5,7 @@ import { serverNames } from './host-names.ts';
 import { forDatabase, validUntil } from './modifiers.ts';
 import { makePlan, startPlan } from './plan.ts';
 import { signPlan } from './sign.ts';
-import { authorityKeys, readTlsKey } from './subject-keys.ts';
+import { readTlsKey } from './subject-keys.ts';
 import { requireFittingAuthority, requireForeignKey, requireTtlWithin } from './validators.ts';
 
 /** Databases are set up by hand and seldom; the authority itself lasts ten years. */
@@ -37,11 +37,7 @@ export async function issueDatabase(
   const plan = makePlan(
     startPlan('db', { tls: readTlsKey(request.tlsPublicKey) }, clock.now()),
     [forDatabase(names, clusterName), validUntil(end)],
-    [
-      requireTtlWithin(MAX_DATABASE_TTL_MS),
-      requireForeignKey(authorityKeys(authorities)),
-      requireFittingAuthority,
-    ],
+    [requireTtlWithin(MAX_DATABASE_TTL_MS), requireForeignKey(authorities), requireFittingAuthority],
   );
   const signed = await signPlan(context, plan, {
     type: 'db',

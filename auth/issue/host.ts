@@ -7,7 +7,7 @@ import { hostNames } from './host-names.ts';
 import { forHost, validUntil, withSshIdentity } from './modifiers.ts';
 import { makePlan, startPlan } from './plan.ts';
 import { signPlan } from './sign.ts';
-import { authorityKeys, readSubjectKeys, type KeyTexts } from './subject-keys.ts';
+import { readSubjectKeys, type KeyTexts } from './subject-keys.ts';
 import {
   requireFittingAuthority,
   requireForeignKey,
@@ -53,7 +53,7 @@ export async function issueHost(context: IssueContext, request: HostRequest): Pr
     [
       requireTtlWithin(HOST_TTL_MS),
       requirePrincipals,
-      requireForeignKey(authorityKeys(authorities)),
+      requireForeignKey(authorities),
       requireFittingAuthority,
     ],
   );

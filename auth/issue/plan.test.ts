@@ -97,8 +97,8 @@ describe('modifiers', () => {
 describe('validators', () => {
   const withTtl = (ms: number): CertificatePlan => ({ ...start, validBefore: NOW + ms });
   const named = (...principals: string[]): CertificatePlan => ({ ...start, principals });
-  const anyKey = { has: () => true };
-  const noKey = { has: () => false };
+  const anyKey = { isOwnKey: () => true };
+  const noKey = { isOwnKey: () => false };
   it.each<[string, Validator, CertificatePlan, string]>([
     ['ok: a minute', requireTtlWithin(2 * MINUTE), withTtl(MINUTE), 'ok'],
     ['ok: the longest', requireTtlWithin(2 * MINUTE), withTtl(2 * MINUTE), 'ok'],

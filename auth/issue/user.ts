@@ -22,7 +22,7 @@ import {
 } from './modifiers.ts';
 import { makePlan, startPlan, type CertificatePlan, type Modifier } from './plan.ts';
 import { signPlan } from './sign.ts';
-import { authorityKeys, readSubjectKeys, type KeyTexts } from './subject-keys.ts';
+import { readSubjectKeys, type KeyTexts } from './subject-keys.ts';
 import {
   MIN_TTL_MS,
   requireFittingAuthority,
@@ -166,7 +166,7 @@ async function issueGrant(
     [
       requireTtlWithin(facts.maxTtlMs),
       requirePrincipals,
-      requireForeignKey(authorityKeys(authorities)),
+      requireForeignKey(authorities),
       requireFittingAuthority,
     ],
   );

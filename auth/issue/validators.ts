@@ -4,8 +4,8 @@ import { refuseInput } from '#core/certs/refusal.ts';
 import { requireSoundPrincipals } from '#core/certs/ssh/policy.ts';
 import { formatDuration } from '#core/duration.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import type { CertificateAuthorities } from '../authority/authority.ts';
 import type { Validator } from './plan.ts';
-import type { AuthorityKeys } from './subject-keys.ts';
 
 export const MIN_TTL_MS = 60_000;
 
@@ -28,9 +28,11 @@ export const requirePrincipals: Validator = ({ principals }) =>
 
 /** Whoever got its own certificate for the key of an authority could pass it on as an authority. */
 export const requireForeignKey =
-  (own: AuthorityKeys): Validator =>
+  (authorities: Pick<CertificateAuthorities, 'isOwnKey'>): Validator =>
   ({ keys }) => {
-    if (!own.has(keys.tls) && (keys.ssh === undefined || !own.has(keys.ssh.key))) return;
+    const isOwn =
+      authorities.isOwnKey(keys.tls) || (keys.ssh !== undefined && authorities.isOwnKey(keys.ssh.key));
+    if (!isOwn) return;
     throw new GatehouseError('BAD_REQUEST', 'the public key is that of an authority; make a new key pair');
   };
 

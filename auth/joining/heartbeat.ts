@@ -23,7 +23,7 @@ const ANNOUNCED: readonly { readonly kind: Kind; readonly role: SystemRole }[] =
 
 /** A machine that is gone must not be offered for longer than this. */
 export const MAX_PRESENCE_MS = 3_600_000;
-const MAX_RESOURCE_BYTES = 64 * 1024;
+const MAX_RESOURCE_LENGTH = 64 * 1024;
 const INTERNAL_LABELS = 'gatehouse.internal/';
 
 /**
@@ -65,13 +65,13 @@ function announced(identity: HostIdentity, document: unknown, expires: string): 
   const row = ANNOUNCED.find(({ kind }) => kind.name === kindName);
   if (row === undefined) throw foreign('a host announces only resources of kinds that it serves');
   if (!identity.roles.includes(row.role)) throw foreign(`the host has not joined in the role ${row.role}`);
-  if (JSON.stringify(document).length > MAX_RESOURCE_BYTES) {
+  const resource = parseResource(row.kind, document);
+  if (JSON.stringify(resource).length > MAX_RESOURCE_LENGTH) {
     throw new GatehouseError(
       'TOO_LARGE',
-      `resources: a ${row.kind.name} has at most ${MAX_RESOURCE_BYTES} bytes`,
+      `resources: a ${row.kind.name} has at most ${MAX_RESOURCE_LENGTH} characters`,
     );
   }
-  const resource = parseResource(row.kind, document);
   requireOwn(identity, resource);
   const { revision: _theirs, ...metadata } = resource.metadata;
   return { ...resource, metadata: { ...metadata, expires } };

@@ -1,0 +1,41 @@
+// Fuzz target: whatever a compromised agent sends as its presence is refused or becomes a bounded record of its own.
+import type { HostIdentity } from '#core/identity.ts';
+import { planHeartbeat } from './heartbeat.ts';
+
+const HOST: HostIdentity = { kind: 'host', cluster: 'c', host_id: 'h', name: 'web', roles: ['node'] };
+const NODE = {
+  kind: 'node',
+  version: 'v2',
+  metadata: { name: 'h' },
+  spec: { hostname: 'web', addr: '10.0.0.1:22' },
+};
+const seed = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+
+export const fuzz = {
+  name: 'heartbeat',
+  seeds: [
+    seed(NODE),
+    seed({ ...NODE, metadata: { name: 'x', labels: { 'gatehouse.internal/a': 'b' } } }),
+    seed({ ...NODE, kind: 'user' }),
+  ],
+  run(input: Uint8Array): void {
+    let document: unknown;
+    try {
+      document = JSON.parse(Buffer.from(input).toString('utf8'));
+    } catch {
+      return;
+    }
+    const resources = planHeartbeat(
+      HOST,
+      { version: '1', ttlMs: 60_000, resources: [document] },
+      1_800_000_000_000,
+    );
+    for (const { kind, metadata } of resources) {
+      const isOwn = metadata.name === 'h' && (kind === 'node' || kind === 'instance');
+      if (!isOwn || metadata.expires !== '2027-01-15T08:01:00Z') {
+        throw new Error(`a host wrote ${kind}/${metadata.name} until ${String(metadata.expires)}`);
+      }
+    }
+    if (resources.length !== 2) throw new Error('the document was lost');
+  },
+};
