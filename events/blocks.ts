@@ -7,6 +7,7 @@ import { MAX_LINE_BYTES } from './record.ts';
 const BLOCK_BYTES = 256 * 1024;
 /** A "line" longer than any event is handed out in pieces of this size; no piece of it reads as an event. */
 const MAX_BLOCK_BYTES = 2 * MAX_LINE_BYTES;
+const SCRATCH_BYTES = 2 * BLOCK_BYTES;
 const NEWLINE = 10;
 
 /** Byte range; both ends are line borders. */
@@ -16,6 +17,7 @@ export interface Span {
 }
 
 export interface Block extends Span {
+  /** Holds until the next block is asked for: the memory is used again. */
   readonly bytes: Buffer;
 }
 
@@ -37,9 +39,16 @@ export interface Walk {
   readonly wanted?: ((known: Span) => boolean) | undefined;
 }
 
-/** Bytes `start` to `end`; shorter when the file is. */
-export async function readExact(file: FileHandle, start: number, end: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(Math.max(end - start, 0));
+/** Bytes `start` to `end`; shorter when the file is. They are put into `into` if it is given and large enough. */
+export async function readExact(
+  file: FileHandle,
+  start: number,
+  end: number,
+  into?: Buffer,
+): Promise<Buffer> {
+  const length = Math.max(end - start, 0);
+  const bytes =
+    into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafe(length);
   let done = 0;
   try {
     while (done < bytes.length) {
@@ -65,25 +74,32 @@ export async function lastLineEnd(file: FileHandle, size: number): Promise<numbe
 
 /** Blocks from the front. A last line without a newline is left out. */
 export async function* blocksForward({ file, span, known, wanted }: Walk): AsyncGenerator<Block> {
+  const scratch = Buffer.allocUnsafe(Math.min(SCRATCH_BYTES, span.end - span.start));
   let position = span.start;
   while (position < span.end) {
     const next = known?.startingAt(position);
     if (next !== undefined && next.end <= span.end) {
       position = next.end;
-      if (wanted?.(next) ?? true) yield { ...next, bytes: await readExact(file, next.start, next.end) };
+      if (wanted?.(next) ?? true)
+        yield { ...next, bytes: await readExact(file, next.start, next.end, scratch) };
       continue;
     }
     const border = Math.min(span.end, known?.nextStart(position + 1) ?? span.end);
-    const block = await oneForward(file, position, border);
+    const block = await oneForward(file, position, border, scratch);
     if (block === undefined) return;
     position = block.end;
     yield block;
   }
 }
 
-async function oneForward(file: FileHandle, start: number, border: number): Promise<Block | undefined> {
+async function oneForward(
+  file: FileHandle,
+  start: number,
+  border: number,
+  scratch: Buffer,
+): Promise<Block | undefined> {
   for (let size = BLOCK_BYTES; ; size *= 4) {
-    const bytes = await readExact(file, start, Math.min(border, start + size));
+    const bytes = await readExact(file, start, Math.min(border, start + size), scratch);
     const at = bytes.lastIndexOf(NEWLINE);
     if (at !== -1) return { start, end: start + at + 1, bytes: bytes.subarray(0, at + 1) };
     if (bytes.length < size) return undefined;
@@ -93,26 +109,28 @@ async function oneForward(file: FileHandle, start: number, border: number): Prom
 
 /** Blocks from the back; `span.end` must be a line border. */
 export async function* blocksBackward({ file, span, known, wanted }: Walk): AsyncGenerator<Block> {
+  const scratch = Buffer.allocUnsafe(Math.min(SCRATCH_BYTES, span.end - span.start));
   let position = span.end;
   while (position > span.start) {
     const next = known?.endingAt(position);
     if (next !== undefined && next.start >= span.start) {
       position = next.start;
-      if (wanted?.(next) ?? true) yield { ...next, bytes: await readExact(file, next.start, next.end) };
+      if (wanted?.(next) ?? true)
+        yield { ...next, bytes: await readExact(file, next.start, next.end, scratch) };
       continue;
     }
     const border = Math.max(span.start, known?.previousEnd(position - 1) ?? span.start);
-    const block = await oneBackward(file, border, position);
+    const block = await oneBackward(file, border, position, scratch);
     if (block.bytes.length === 0) return;
     position = block.start;
     yield block;
   }
 }
 
-async function oneBackward(file: FileHandle, border: number, end: number): Promise<Block> {
+async function oneBackward(file: FileHandle, border: number, end: number, scratch: Buffer): Promise<Block> {
   for (let size = BLOCK_BYTES; ; size *= 4) {
     const from = Math.max(border, end - size);
-    const bytes = await readExact(file, from, end);
+    const bytes = await readExact(file, from, end, scratch);
     if (from === border) return { start: from, end, bytes };
     const at = bytes.indexOf(NEWLINE);
     if (at !== -1 && at < bytes.length - 1)

@@ -4,7 +4,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '#core/log.ts';
 import { blocksForward, linesOf, readExact } from './blocks.ts';
-import { isIntact, parseLine, recordOf, type EventRecord } from './record.ts';
+import { isIntact, readLine, recordOf, type EventRecord } from './record.ts';
 
 const NAME = /^(\d{16})\.journal$/;
 const NEWLINE = 10;
@@ -64,11 +64,8 @@ export async function recover(
 }
 
 function intactRecord(line: string): EventRecord | undefined {
-  try {
-    return isIntact(line, parseLine(line)) ? recordOf(line) : undefined;
-  } catch {
-    return undefined;
-  }
+  const event = readLine(line);
+  return event !== undefined && isIntact(line, event) ? recordOf(line) : undefined;
 }
 
 /** Whole lines from `start`, about `maxBytes` of them; a single longer line is read whole. */

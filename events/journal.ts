@@ -172,14 +172,9 @@ class SegmentJournal implements Journal {
     const records: EventRecord[] = [];
     let end = number;
     for (const line of linesOf(bytes)) {
-      try {
-        records.push(recordOf(bytes.toString('utf8', line.start, line.end)));
-      } catch (error) {
-        this.#options.log.error(
-          { line: end, err: error },
-          'audit journal: passed over a line that cannot be read',
-        );
-      }
+      const record = recordOf(bytes.toString('utf8', line.start, line.end));
+      if (record !== undefined) records.push(record);
+      else this.#options.log.error({ line: end }, 'audit journal: passed over a line that cannot be read');
       end++;
     }
     return { records, end };

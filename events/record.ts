@@ -108,29 +108,39 @@ const ENVELOPE: Readonly<Record<string, 'string' | 'number'>> = {
   seq: 'number',
 };
 
-/** Reads a line; CORRUPT when it is not a JSON object with a whole envelope. Does not check the hash. */
-export function parseLine(line: string): AuditEvent {
+/** Shorter than the envelope alone. */
+const MIN_LINE_LENGTH = 200;
+
+/**
+ * Reads a line; undefined when it is not a JSON object with a whole envelope. Does not check the hash. Never throws:
+ * a log full of rubbish must not cost an exception for each line.
+ */
+export function readLine(line: string): AuditEvent | undefined {
+  if (line.length < MIN_LINE_LENGTH || line.length > MAX_LINE_BYTES || !line.startsWith('{'))
+    return undefined;
   let value: unknown;
   try {
     value = JSON.parse(line);
-  } catch (cause) {
-    throw new GatehouseError('CORRUPT', 'a line of the audit log is not JSON', { cause });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new GatehouseError('CORRUPT', 'a line of the audit log is not a JSON object');
+  } catch {
+    return undefined;
   }
   const fields = value as Record<string, unknown>;
-  for (const [name, type] of Object.entries(ENVELOPE)) {
-    if (typeof fields[name] !== type) {
-      throw new GatehouseError('CORRUPT', `a line of the audit log has no proper "${name}"`);
-    }
+  const hasEnvelope = Object.entries(ENVELOPE).every(([name, type]) => typeof fields[name] === type);
+  if (
+    !hasEnvelope ||
+    !Number.isSafeInteger(fields['seq']) ||
+    Number.isNaN(Date.parse(fields['time'] as string))
+  ) {
+    return undefined;
   }
-  if (!Number.isSafeInteger(fields['seq']) || Number.isNaN(Date.parse(fields['time'] as string))) {
-    throw new GatehouseError('CORRUPT', 'a line of the audit log has a bad "seq" or "time"');
-  }
-  if (!isShallow(fields, MAX_DEPTH))
-    throw new GatehouseError('CORRUPT', 'a line of the audit log is nested too deep');
-  return value as AuditEvent;
+  return isShallow(fields, MAX_DEPTH) ? (value as AuditEvent) : undefined;
+}
+
+/** As `readLine`, for lines that must be events; CORRUPT otherwise. */
+export function parseLine(line: string): AuditEvent {
+  const event = readLine(line);
+  if (event === undefined) throw new GatehouseError('CORRUPT', 'a line of the audit log is not an event');
+  return event;
 }
 
 /** Whoever walks an event later may do so by recursion. */
@@ -139,9 +149,11 @@ function isShallow(value: unknown, depth: number): boolean {
   return depth > 0 && Object.values(value).every((item) => isShallow(item, depth - 1));
 }
 
-/** The record of a stored line; CORRUPT as `parseLine`. */
-export function recordOf(line: string): EventRecord {
-  const { writer, seq, hash, time, uid, event } = parseLine(line);
+/** The record of a stored line; undefined as `readLine`. */
+export function recordOf(line: string): EventRecord | undefined {
+  const found = readLine(line);
+  if (found === undefined) return undefined;
+  const { writer, seq, hash, time, uid, event } = found;
   return { writer, seq, hash, time: Date.parse(time), uid, type: event, line };
 }
 

@@ -7,7 +7,7 @@ import type { AuditEvent } from './catalogue.ts';
 import { checkpointBytes, type Checkpoint } from './checkpoint.ts';
 import { dayOf, fileOf, listDays } from './dir/day-file.ts';
 import { diskError } from './disk.ts';
-import { isIntact, parseLine } from './record.ts';
+import { isIntact, readLine } from './record.ts';
 import {
   joinRuns,
   RunCollector,
@@ -130,10 +130,8 @@ function note(scan: Scan, kind: Finding['kind'], place: Place, what: string, eve
 }
 
 function checkLine(line: string, day: string, place: Place, scan: Scan): void {
-  let event: AuditEvent;
-  try {
-    event = parseLine(line);
-  } catch {
+  const event = readLine(line);
+  if (event === undefined) {
     note(scan, 'unreadable', place, 'the line is not an event');
     return;
   }

@@ -5,7 +5,7 @@ import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '#core/log.ts';
 import { diskError, syncFolder } from '../disk.ts';
-import { isIntact, MAX_LINE_BYTES, parseLine } from '../record.ts';
+import { isIntact, MAX_LINE_BYTES, readLine } from '../record.ts';
 import { lastLineEnd, readExact } from '../blocks.ts';
 
 const SUFFIX = '.00:00:00.log';
@@ -80,11 +80,8 @@ export async function repairTail(folder: string, day: string, file: FileHandle, 
 }
 
 function isWholeEvent(line: string): boolean {
-  try {
-    return isIntact(line, parseLine(line));
-  } catch {
-    return false;
-  }
+  const event = readLine(line);
+  return event !== undefined && isIntact(line, event);
 }
 
 /** Keeps at most one line's worth: more than that was never an event. */

@@ -5,7 +5,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { AuditEvent } from '../catalogue.ts';
 import { diskError } from '../disk.ts';
 import { MAX_PAGE_BYTES, matches, requireQuery, type EventPage, type EventQuery } from '../query.ts';
-import { parseLine } from '../record.ts';
+import { readLine } from '../record.ts';
 import { mayHoldUser, type BlockIndex, type KnownBlock } from './block-index.ts';
 import {
   blocksBackward,
@@ -112,9 +112,8 @@ async function searchDay(
       wanted,
     });
     for await (const block of blocks) {
-      const text = block.bytes.toString('latin1');
-      known.learn(block, text);
-      const stop = searchBlock(block, text, page);
+      if (known.startingAt(block.start) === undefined) known.learn(block, block.bytes.toString('latin1'));
+      const stop = searchBlock(block, page);
       if (stop !== undefined) return stop;
     }
     return undefined;
@@ -161,31 +160,35 @@ function mayMatch(text: string, { types, user, text: needle }: Needles): boolean
   return needle === undefined || text.toLowerCase().includes(needle);
 }
 
-/** Adds what answers; the offset where the next page starts when this page is full. */
-function searchBlock(block: Block, text: string, page: Page): number | undefined {
-  const { query, needles } = page;
-  page.scanned += block.bytes.length;
-  const asc = query.order === 'asc';
-  if (mayMatch(text, needles)) {
-    const lines = [...linesOf(block.bytes)];
-    for (const line of asc ? lines : lines.toReversed()) {
-      if (!mayMatch(text.slice(line.start, line.end), needles)) continue;
-      const event = eventIn(block.bytes, line);
-      if (event === undefined || !matches(event, query)) continue;
-      page.events.push(event);
-      page.bytes += line.end - line.start;
-      if (page.events.length >= query.limit || page.bytes >= MAX_PAGE_BYTES) {
-        return block.start + (asc ? line.end + 1 : line.start);
-      }
-    }
-  }
-  return page.scanned >= MAX_SCAN_BYTES ? (asc ? block.end : block.start) : undefined;
+/** Cheaper than `mayMatch`, which it comes before. */
+function mayMatchBytes(bytes: Buffer, { types, user }: Needles): boolean {
+  if (user !== undefined && !bytes.includes(user, 0, 'latin1')) return false;
+  return types.length === 0 || types.some((type) => bytes.includes(type, 0, 'latin1'));
 }
 
-function eventIn(bytes: Buffer, line: Span): AuditEvent | undefined {
-  try {
-    return parseLine(bytes.toString('utf8', line.start, line.end));
-  } catch {
-    return undefined;
+/** Adds what answers; the offset where the next page starts when this page is full, or has read enough. */
+function searchBlock(block: Block, page: Page): number | undefined {
+  const asc = page.query.order === 'asc';
+  page.scanned += block.bytes.length;
+  for (const line of candidates(block.bytes, page.needles, asc)) {
+    const event = readLine(block.bytes.toString('utf8', line.start, line.end));
+    if (event === undefined || !matches(event, page.query)) continue;
+    page.events.push(event);
+    page.bytes += line.end - line.start;
+    if (page.events.length >= page.query.limit || page.bytes >= MAX_PAGE_BYTES) {
+      return block.start + (asc ? line.end + 1 : line.start);
+    }
+  }
+  if (page.scanned < MAX_SCAN_BYTES) return undefined;
+  return asc ? block.end : block.start;
+}
+
+function* candidates(bytes: Buffer, needles: Needles, asc: boolean): Generator<Span> {
+  if (!mayMatchBytes(bytes, needles)) return;
+  const text = bytes.toString('latin1');
+  if (!mayMatch(text, needles)) return;
+  const lines = [...linesOf(bytes)];
+  for (const line of asc ? lines : lines.toReversed()) {
+    if (mayMatch(text.slice(line.start, line.end), needles)) yield line;
   }
 }

@@ -6,7 +6,7 @@ import type { Log } from '#core/log.ts';
 import { diskError, makeFolder, realDisk, type Disk } from '../disk.ts';
 import { lockFolder } from '../lock.ts';
 import type { EventPage, EventQuery } from '../query.ts';
-import { parseLine, type ChainHead, type EventRecord } from '../record.ts';
+import { readLine, type ChainHead, type EventRecord } from '../record.ts';
 import type { Sink } from '../sink.ts';
 import { BlockIndex } from './block-index.ts';
 import { blocksBackward, lastLineEnd, linesOf } from '../blocks.ts';
@@ -148,12 +148,8 @@ async function lastInFile(path: string, chain: string): Promise<ChainHead | unde
 
 function headIn(line: Buffer, needle: Buffer, chain: string): ChainHead | undefined {
   if (!line.includes(needle)) return undefined;
-  try {
-    const { writer, seq, hash } = parseLine(line.toString('utf8'));
-    return writer === chain ? { seq, hash } : undefined;
-  } catch {
-    return undefined;
-  }
+  const event = readLine(line.toString('utf8'));
+  return event?.writer === chain ? { seq: event.seq, hash: event.hash } : undefined;
 }
 
 interface OpenDay {
