@@ -101,16 +101,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     }),
     (part) => part.close(),
   );
-  const checkpoint = await openAuditKeeper(state);
-  const uris = options.auditEventsUris.length === 0 ? [defaultSinkUri(dataDir)] : options.auditEventsUris;
-  const sinks = opened(await openSinks(uris, options), (parts) =>
-    Promise.all(parts.map((part) => part.close())),
-  );
-  const spillDir = join(dataDir, 'audit-spill');
-  const audit = opened(
-    await openAuditLog({ sinks, spillDir, clock, log, clusterName, writer: hostId, checkpoint }),
-    (part) => part.close(),
-  );
+  const { audit, verifyAudit } = await openAudit(options, state, hostId, opened);
   const guard = opened(openGuard({ state, authorities, audit, clock, clusterName }), (part) => part.close());
   const context = {
     clock,
@@ -125,7 +116,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     tempDir,
     serverVersion: version,
     backup: backend.backup?.bind(backend),
-    verifyAudit: auditCheckOf(uris[0] ?? '', audit, checkpoint),
+    verifyAudit,
   };
   const { host, port } = options.listen;
   const machine = options.nodeName;
@@ -160,6 +151,21 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
 function localAddress(host: string, port: number): string {
   if (host === '0.0.0.0' || host === '') return `127.0.0.1:${port}`;
   return host.includes(':') ? `[${host === '::' ? '::1' : host}]:${port}` : `${host}:${port}`;
+}
+
+async function openAudit(options: AuthOptions, state: ClusterState, writer: string, opened: Opened) {
+  const { clock, log, dataDir, clusterName } = options;
+  const checkpoint = await openAuditKeeper(state);
+  const uris = options.auditEventsUris.length === 0 ? [defaultSinkUri(dataDir)] : options.auditEventsUris;
+  const sinks = opened(await openSinks(uris, options), (parts) =>
+    Promise.all(parts.map((part) => part.close())),
+  );
+  const spillDir = join(dataDir, 'audit-spill');
+  const audit = opened(
+    await openAuditLog({ sinks, spillDir, clock, log, clusterName, writer, checkpoint }),
+    (part) => part.close(),
+  );
+  return { audit, verifyAudit: auditCheckOf(uris[0] ?? '', audit, checkpoint) };
 }
 
 async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {

@@ -116,9 +116,8 @@ function issue(options: ServerCertificateOptions): SecureContextOptions {
     minVersion: 'TLSv1.2',
     ciphers: [...TLS13_CIPHERS, ...TLS12_CIPHERS].join(':'),
     honorCipherOrder: true,
-    // A connection keeps the identity it began with.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-    sessionIdContext: 'gatehouse-auth',
+    // A connection keeps the identity it began with, and each shows its certificate with proof of its key.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET,
   };
 }
 

@@ -40,12 +40,14 @@ const PARSER: Readonly<Record<string, () => GatehouseError>> = {
 
 /** Answers a connection whose bytes are not HTTP, and ends it: what would follow on it cannot be told apart. */
 export function answerBrokenRequest(error: unknown, socket: Socket): void {
-  if (!socket.writable) {
+  const code = codeOf(error);
+  // A handshake that failed or took too long has nothing to write on: the answer would wait for ever.
+  const isHttp = code.startsWith('HPE_') || Object.hasOwn(PARSER, code);
+  if (!isHttp || !socket.writable) {
     socket.destroy();
     return;
   }
-  const known =
-    PARSER[codeOf(error)]?.() ?? new GatehouseError('BAD_REQUEST', 'the request is not valid HTTP/1.1');
+  const known = PARSER[code]?.() ?? new GatehouseError('BAD_REQUEST', 'the request is not valid HTTP/1.1');
   const body = JSON.stringify(toErrorBody(known));
   const head = [
     `HTTP/1.1 ${CODES[known.code].status} Refused`,

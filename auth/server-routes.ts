@@ -36,7 +36,7 @@ export function mountRoute(app: FastifyInstance, context: ServerContext, route: 
       if (caller === undefined)
         throw new GatehouseError('INTERNAL', 'a call reached its handler without the guard');
       const given = hasBody(endpoint.method) ? request.body : request.query;
-      const value = requireRequest(endpoint.request, given ?? {});
+      const value = requireRequest(endpoint.request, given === undefined ? {} : given);
       if ('stream' in route) {
         return reply.type(route.contentType).send(await route.stream(context, caller, value));
       }

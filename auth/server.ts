@@ -127,6 +127,11 @@ function createApp(secure: object, limits: ServerLimits): FastifyInstance {
     return503OnClosing: true,
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 4096 },
     clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, _request, reply) => {
+      const { status, body } = errorReply(error);
+      const plain = reply as unknown as FastifyReply;
+      void plain.code(status).header('cache-control', 'no-store').send(body);
+    },
   });
   app.server.maxConnections = limits.maxConnections;
   app.server.headersTimeout = limits.headersMs;

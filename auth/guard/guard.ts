@@ -175,8 +175,9 @@ function routeRefusal(
       return isOne ? undefined : [`only hosts ${access.roles.join(', ')} may do this, about themselves`];
     }
     case 'resource':
-      return access.verbs.map((verb) => ask(standing, access.kind, verb, undefined, access.whole)).find((answer) => !answer.allowed)
-        ?.reasons;
+      return access.verbs
+        .map((verb) => ask(standing, access.kind, verb, undefined, access.whole))
+        .find((answer) => !answer.allowed)?.reasons;
   }
 }
 

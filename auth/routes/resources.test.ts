@@ -88,7 +88,7 @@ describe('resources', () => {
     for (;;) {
       const query = after === '' ? '?limit=2' : `?limit=2&after=${after}`;
       const { body } = await house.call(editor, 'GET', `/v1/resources/roles${query}`);
-      names.push(...(body?.['resources'] as unknown[]).map((found) => String(metadataOf(found)['name'])));
+      names.push(...(body!['resources'] as unknown[]).map((found) => String(metadataOf(found)['name'])));
       if (body?.['next'] === undefined) break;
       after = String(body['next']);
     }

@@ -194,7 +194,7 @@ function issueClient(auth: Auth, clock: FakeClock, given: Identity, about: Issue
   const signer = about.signedBy ?? (identity.kind === 'host' ? 'host' : 'user');
   const der = (about.authorities ?? auth.authorities).signTls(signer, {
     subject: publicKey,
-    commonName: identityName(identity),
+    commonName: identityName(identity) || 'nobody',
     organization: [],
     validAfter: Math.min(clock.now(), expires) - HOUR_MS,
     validBefore: expires,
