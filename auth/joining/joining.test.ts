@@ -1,3 +1,4 @@
+// Machines at the routes they call: every refusal of a token sounds the same, and a compromised host speaks of itself only.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostCertificates } from '#core/api/join.ts';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';

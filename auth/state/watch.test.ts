@@ -1,3 +1,4 @@
+// Watches on the state: order, batches, resuming from any revision, and what is shared between them.
 import { afterEach, describe, expect, it } from 'vitest';
 import { isCode } from '#core/errors/error.ts';
 import { makeRole, makeUser, startTestState, type TestState } from '#test/kit/state.ts';
