@@ -11,7 +11,10 @@ export function feedOf(backend: Backend, prefixes: readonly string[]): Feed<Uint
   };
 }
 
-/** Pages are read one after the other while writes go on; the changes made meanwhile bring them to one revision. */
+/**
+ * Pages are read one after the other while writes go on. Replaying every change made since the first page, up to the
+ * revision of the last, brings all of them to one revision, whichever of the changes a page had seen already.
+ */
 async function takeSnapshot(
   backend: Backend,
   prefixes: readonly string[],
@@ -54,13 +57,9 @@ async function catchUp(
   return to;
 }
 
-/** What a later page showed already is not undone by an older change. */
 function applyBatch(items: Map<string, StoredItem>, batch: FeedBatch<Uint8Array>): void {
   for (const event of batch.events) {
-    const { key, revision } = event.type === 'put' ? event.item : event;
-    const known = items.get(key);
-    if (known !== undefined && compareRevisions(known.revision, revision) > 0) continue;
-    if (event.type === 'put') items.set(key, event.item);
-    else items.delete(key);
+    if (event.type === 'put') items.set(event.item.key, event.item);
+    else items.delete(event.key);
   }
 }

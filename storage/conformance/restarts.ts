@@ -1,6 +1,6 @@
 // Conformance: what outlives a restart of the process.
 import { expect } from 'vitest';
-import { briefs, changesUntil, contents, item, watchUntil, type Case } from './case.ts';
+import { brief, briefs, bytes, changesUntil, contents, item, watchUntil, type Case } from './case.ts';
 
 export const restarts: readonly Case[] = [
   {
@@ -40,6 +40,26 @@ export const restarts: readonly Case[] = [
         'a=2',
         '-a',
         'a=3',
+      ]);
+    },
+  },
+  {
+    name: 'ok: an atomic write is still one batch after a restart',
+    needs: 'reopen',
+    async run({ backend, clock, reopen }) {
+      const from = await backend.put(item('a', '1'));
+      const put = (key: string) => {
+        return { key, condition: { is: 'any' }, action: { do: 'put', value: bytes('2') } } as const;
+      };
+      const remove = { key: 'a', condition: { is: 'present' }, action: { do: 'delete' } } as const;
+      const first = await backend.atomicWrite([put('b'), remove, put('c')]);
+      const second = await backend.atomicWrite([put('a'), put('b')]);
+      const again = await reopen();
+      const batches = await changesUntil({ backend: again, clock }, { from }, second);
+      expect(batches.map(({ revision }) => revision)).toEqual([first, second]);
+      expect(batches.map(({ events }) => events.map(brief).toSorted())).toEqual([
+        ['-a', 'b=2', 'c=2'],
+        ['a=2', 'b=2'],
       ]);
     },
   },

@@ -60,20 +60,18 @@ async function copyInto(partial: string, source: Pick<Backend, 'range' | 'watch'
 
 interface Copy {
   put(item: StoredItem): void;
-  delete(key: string, revision: Revision): void;
+  delete(key: string): void;
 }
 
-/** What a later page showed already is not undone by an older change. */
 function prepareCopy(db: DatabaseSync): Copy {
   const put = db.prepare(
     'INSERT INTO items (key, value, expires, revision) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE ' +
-      'SET value = excluded.value, expires = excluded.expires, revision = excluded.revision ' +
-      'WHERE excluded.revision > items.revision',
+      'SET value = excluded.value, expires = excluded.expires, revision = excluded.revision',
   );
-  const remove = db.prepare('DELETE FROM items WHERE key = ? AND revision <= ?');
+  const remove = db.prepare('DELETE FROM items WHERE key = ?');
   return {
     put: (item) => void put.run(item.key, item.value, item.expires ?? null, Number(item.revision)),
-    delete: (key, revision) => void remove.run(key, Number(revision)),
+    delete: (key) => void remove.run(key),
   };
 }
 
@@ -94,6 +92,7 @@ async function copyItems(
   }
 }
 
+/** Replays all since the first page, up to the revision of the last, whichever of it a page had seen already. */
 async function copyChanges(
   source: Pick<Backend, 'watch'>,
   copy: Copy,
@@ -104,7 +103,7 @@ async function copyChanges(
   for await (const batch of source.watch({ prefixes: [''], from, signal })) {
     for (const event of batch.events) {
       if (event.type === 'put') copy.put(event.item);
-      else copy.delete(event.key, event.revision);
+      else copy.delete(event.key);
     }
     if (compareRevisions(batch.revision, to) >= 0) return batch.revision;
   }

@@ -31,17 +31,19 @@ async function runAndKill(path: string, journal: JournalMode): Promise<Acknowled
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = once(child, 'close');
-  // Mostly while it writes, sometimes while it still opens the store.
-  if (randomInt(5) > 0) await untilOutput(child, () => output.split('\n').length > 3);
-  await new Promise((resolve) => setTimeout(resolve, randomInt(30)));
+  // Mostly while it writes, sometimes while it still starts or opens the store; turns of this process's event loop
+  // have nothing to do with what the other one is doing at that moment.
+  const lines = 1 + randomInt(40);
+  if (randomInt(5) > 0) await untilOutput(child, () => output.split('\n').length > lines);
+  for (let turn = randomInt(10_000); turn > 0; turn--) await new Promise((resolve) => setImmediate(resolve));
   child.kill('SIGKILL');
   await ended;
   // The last line may have been cut.
-  const lines = output
+  const said = output
     .split('\n')
     .slice(0, -1)
     .filter((line) => line !== 'open');
-  return lines.map((line) => {
+  return said.map((line) => {
     const [lane, number, revision = ''] = line.split(' ');
     return { lane: Number(lane), number: Number(number), revision };
   });
