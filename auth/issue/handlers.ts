@@ -12,7 +12,8 @@ import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
 import { denial } from './denial.ts';
 import { accessOf, requireUser } from './holder.ts';
-import { issueUser, reissueUser } from './user.ts';
+import { reissueUser } from './reissue.ts';
+import { issueUser } from './user.ts';
 
 const reissueHandler = handler({
   endpoint: reissue,

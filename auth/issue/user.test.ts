@@ -11,7 +11,9 @@ import { parseIdentity, type UserIdentity } from '#core/identity.ts';
 import { readSshIdentity } from '#core/ssh-identity.ts';
 import { ADDRESS, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
 import { makeResource, makeRole, makeUser } from '#test/kit/state.ts';
-import { grantOf, issueUser, reissueUser, type UserRequest } from './user.ts';
+import { grantOf } from './grant.ts';
+import { reissueUser } from './reissue.ts';
+import { issueUser, type UserRequest } from './user.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
