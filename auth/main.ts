@@ -1,22 +1,17 @@
 // The auth service: opens its parts in order, connects them, and closes them in reverse. No logic.
-import { chmod, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
-import { defaultSinkUri, openSinks } from '#events/all.ts';
 import type { AuditLog } from '#events/audit-log.ts';
-import { openAuditLog } from '#events/log.ts';
 import type { StaticToken } from '#join/method.ts';
 import { KINDS } from '#kinds/all.ts';
 import { openStorage, type StorageConfig } from '#storage/all.ts';
 import { startAdminIdentity } from './admin-identity.ts';
-import { auditCheckOf } from './audit-check.ts';
-import { openAuditKeeper } from './audit-keeper.ts';
 import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
 import { openGuard } from './guard/guard.ts';
-import { openHostId } from './host-id.ts';
+import { openHostId, openTempDir } from './data-dir.ts';
+import { openAudit } from './open-audit.ts';
 import { routesOf } from './routes/all.ts';
 import { startServer, type MountedRoute, type ServerLimits } from './server.ts';
 import { openState } from './state/open.ts';
@@ -36,7 +31,8 @@ export interface AuthOptions {
   /** Names and addresses under which clients dial, besides those of the listener. */
   readonly names: readonly string[];
   readonly nodeName: string;
-  readonly clusterName: string;
+  /** Unset: the host id of the first auth server. */
+  readonly clusterName?: string | undefined;
   readonly caSignatureAlgorithm?: AuthoritiesOptions['signatureAlgorithm'];
   /** `host:port` for links in invites. */
   readonly publicAddress: string;
@@ -51,6 +47,7 @@ export interface Auth {
   readonly address: string;
   readonly port: number;
   readonly hostId: string;
+  readonly clusterName: string;
   readonly state: ClusterState;
   readonly authorities: CertificateAuthorities;
   readonly audit: AuditLog;
@@ -83,25 +80,24 @@ export async function startAuth(options: AuthOptions): Promise<Auth> {
 type Opened = <T>(part: T, close: (part: T) => unknown) => T;
 
 async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'close'>> {
-  const { clock, log, dataDir, clusterName, version, publicAddress } = options;
+  const { clock, log, dataDir, version, publicAddress } = options;
   const hostId = await openHostId(dataDir);
-  const tempDir = join(dataDir, 'tmp');
-  await mkdir(tempDir, { recursive: true, mode: 0o700 });
-  await chmod(tempDir, 0o700);
+  const clusterName = options.clusterName ?? hostId;
+  const tempDir = await openTempDir(dataDir);
   const backend = opened(await openStorage(options.storage, options), (part) => part.close());
   const state = opened(openState({ backend, kinds: KINDS, clock, log }), (part) => part.close());
   await state.ready;
   const authorities = opened(
     await openAuthorities({
-      state,
+      ...options,
       clusterName,
+      state,
       signatureAlgorithm: options.caSignatureAlgorithm,
-      clock,
-      log,
     }),
     (part) => part.close(),
   );
-  const { audit, verifyAudit } = await openAudit(options, state, hostId, opened);
+  const { audit, verifyAudit } = await openAudit({ ...options, clusterName, state, writer: hostId });
+  opened(audit, (part) => part.close());
   const guard = opened(openGuard({ state, authorities, audit, clock, clusterName }), (part) => part.close());
   const context = {
     clock,
@@ -118,54 +114,31 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     backup: backend.backup?.bind(backend),
     verifyAudit,
   };
-  const { host, port } = options.listen;
-  const machine = options.nodeName;
   const server = opened(
     await startServer({
+      ...options.listen,
       context,
-      host,
-      port,
       names: options.names,
-      machine,
+      machine: options.nodeName,
       limits: options.limits,
       routes: routesOf({ staticTokens: options.staticTokens ?? [], clock }),
     }),
     (part) => part.close(),
   );
   const { address, routes } = server;
-  const authServers = [localAddress(host, server.port)];
+  const authServers = [server.localAddress];
   opened(await startAdminIdentity({ context, dataDir, authServers, clock, log }), (part) => part.close());
   return {
     address,
     port: server.port,
     hostId,
+    clusterName,
     state,
     authorities,
     audit,
     routes,
     isReady: () => state.isReady(),
   };
-}
-
-/** How this machine reaches what listens on `host`. */
-function localAddress(host: string, port: number): string {
-  if (host === '0.0.0.0' || host === '') return `127.0.0.1:${port}`;
-  return host.includes(':') ? `[${host === '::' ? '::1' : host}]:${port}` : `${host}:${port}`;
-}
-
-async function openAudit(options: AuthOptions, state: ClusterState, writer: string, opened: Opened) {
-  const { clock, log, dataDir, clusterName } = options;
-  const checkpoint = await openAuditKeeper(state);
-  const uris = options.auditEventsUris.length === 0 ? [defaultSinkUri(dataDir)] : options.auditEventsUris;
-  const sinks = opened(await openSinks(uris, options), (parts) =>
-    Promise.all(parts.map((part) => part.close())),
-  );
-  const spillDir = join(dataDir, 'audit-spill');
-  const audit = opened(
-    await openAuditLog({ sinks, spillDir, clock, log, clusterName, writer, checkpoint }),
-    (part) => part.close(),
-  );
-  return { audit, verifyAudit: auditCheckOf(uris[0] ?? '', audit, checkpoint) };
 }
 
 async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {

@@ -62,6 +62,8 @@ export interface MountedRoute {
 export interface AuthServer {
   /** `host:port`, as bound. */
   readonly address: string;
+  /** `host:port` under which this machine itself reaches it. */
+  readonly localAddress: string;
   readonly port: number;
   readonly routes: readonly MountedRoute[];
   /** Ends streams, waits for calls under way for a while. Safe to call twice. */
@@ -93,12 +95,19 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
   const bound = app.server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   return {
-    address: bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`,
+    address: hostPort(bound.address, bound.port),
+    localAddress: hostPort(LOOPBACK[bound.address] ?? bound.address, bound.port),
     port: bound.port,
     routes: mounted,
     close: () => (closing ??= closeApp(app, context, () => certificate.close())),
   };
 }
+
+/** A listener on every address is reached on loopback. */
+const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+const hostPort = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 function createApp(secure: object, limits: ServerLimits): FastifyInstance {
   const app = fastify({

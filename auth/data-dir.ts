@@ -1,6 +1,7 @@
-// The id of this auth server: made once, kept in the data directory, part of its certificate and of its audit chain.
+// What the auth service keeps in the data directory besides its store: the id of this server, made once and part of
+// its certificate and audit chain, and a folder for files that live as long as one call.
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 
@@ -44,4 +45,13 @@ async function read(path: string): Promise<string | undefined> {
     'CORRUPT',
     `${path} does not hold a host id; restore it, or remove it to get a new one`,
   );
+}
+
+/** A folder of mode 0700, emptied: what a crash left there may hold secrets. */
+export async function openTempDir(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'tmp');
+  await rm(path, { recursive: true, force: true });
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await chmod(path, 0o700);
+  return path;
 }
