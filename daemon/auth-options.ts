@@ -1,0 +1,66 @@
+// From the configuration to what the auth service is started with. Reads the files of tokens and nothing else.
+import type { Writable } from 'node:stream';
+import type { AuthOptions } from '#auth/main.ts';
+import { formatAddress } from '#config/address.ts';
+import type { AuthConfig, Config } from '#config/config.ts';
+import { readToken } from '#config/load.ts';
+import { PORTS } from '#config/ports.ts';
+import type { StaticToken } from '#config/tokens.ts';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { SystemRole } from '#core/identity.ts';
+import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
+
+export interface AuthParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stdout: Writable;
+  readonly version: string;
+  /** Absolute. */
+  readonly dataDir: string;
+  /** Good for machines of this process only, and for as long as it runs. */
+  readonly ownToken: { readonly roles: readonly SystemRole[]; readonly token: Secret };
+}
+
+/** INVALID_CONFIG when the file of a token cannot be read. */
+export async function authOptions(config: Config, auth: AuthConfig, parts: AuthParts): Promise<AuthOptions> {
+  const { clock, log, stdout, version, dataDir, ownToken } = parts;
+  const tokens = await Promise.all(auth.tokens.map(readStaticToken));
+  const names = [...auth.publicAddrs.map(({ host }) => host), ...(config.advertiseIp ?? '').split(' ')];
+  return {
+    clock,
+    log,
+    stdout,
+    version,
+    dataDir,
+    storage: auth.storage,
+    auditEventsUris: auth.audit.eventsUris,
+    listen: auth.listenAddr,
+    names: names.filter((name) => name !== ''),
+    nodeName: config.nodename,
+    clusterName: auth.clusterName,
+    publicAddress: formatAddress(config.proxyServer ?? { host: config.nodename, port: PORTS.web }),
+    staticTokens: [...tokens, { roles: ownToken.roles, token: ownToken.token.reveal() }],
+    limits: { maxConnections: config.connectionLimits.maxConnections },
+    ...signatureAlgorithm(auth),
+  };
+}
+
+function signatureAlgorithm({
+  caSignatureAlgo: algorithm,
+}: AuthConfig): Pick<AuthOptions, 'caSignatureAlgorithm'> {
+  if (algorithm === undefined) return {};
+  if (algorithm !== 'ecdsa-p256') return { caSignatureAlgorithm: algorithm };
+  throw new GatehouseError(
+    'NOT_SUPPORTED',
+    'ca_signature_algo: ecdsa-p256 is not part of this release; use ed25519, rsa-sha2-256 or rsa-sha2-512',
+  );
+}
+
+async function readStaticToken({
+  roles,
+  token,
+}: StaticToken): Promise<{ roles: readonly SystemRole[]; token: string }> {
+  return { roles, token: (await readToken(token)).reveal() };
+}

@@ -1,0 +1,46 @@
+// The logger of the process: pino in front, and behind it one of the outputs in the form that the configuration asks
+// for. Everybody else knows core/log.ts only.
+import pino from 'pino';
+import type { LogConfig } from '#config/config.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import { callerOf } from './caller.ts';
+import { describeError } from './error-fields.ts';
+import { formatLine, type LogRecord } from './line.ts';
+import type { LogOutput } from './output.ts';
+import { redactFields, redactText } from './redact.ts';
+
+/** Writes to `output`, which the caller closes after the last line. */
+export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock, 'now'>): Log {
+  const { severity, extraFields } = config;
+  const isVerbose = severity === 'debug' || severity === 'trace';
+  const time = (): string => `,"timestamp":${JSON.stringify(new Date(clock.now()).toISOString())}`;
+  return pino(
+    {
+      base: null,
+      level: severity,
+      messageKey: 'message',
+      timestamp: extraFields.includes('timestamp') ? time : false,
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: ({ err, ...fields }) => ({
+          ...redactFields(fields),
+          ...(err === undefined ? {} : { err: describeError(err, isVerbose) }),
+        }),
+      },
+      ...(extraFields.includes('caller') ? { mixin: () => ({ caller: callerOf() }) } : {}),
+    },
+    {
+      write(line: string) {
+        const record = JSON.parse(line) as LogRecord;
+        output.write(redactText(shape(record, config)), record.level);
+      },
+    },
+  );
+}
+
+function shape({ part, level, ...rest }: LogRecord, { format, extraFields }: LogConfig): string {
+  const component = extraFields.includes('component') && typeof part === 'string' ? { component: part } : {};
+  if (format === 'text') return formatLine({ level, ...component, ...rest } as LogRecord);
+  return JSON.stringify({ ...(extraFields.includes('level') ? { level } : {}), ...component, ...rest });
+}
