@@ -74,8 +74,9 @@ async function listAll(auth: TestAuth): Promise<void> {
       const query = `?limit=1000${after === undefined ? '' : `&after=${after}`}`;
       const { body, status, text } = await auth.call(auth.admin, 'GET', `/v1/resources/roles${query}`);
       requireOk(status, text);
-      count += (body?.['resources'] as unknown[]).length;
-      after = body?.['next'] as string | undefined;
+      const page = body as { resources: unknown[]; next?: string };
+      count += page.resources.length;
+      after = page.next;
     } while (after !== undefined);
   });
   const all = [...auth.auth.state.list('role')];
