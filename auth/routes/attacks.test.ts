@@ -1,0 +1,221 @@
+// What a stolen host identity, a stolen secret of one sort, and a user with a grudge can do with well-formed calls:
+// nothing that was not theirs.
+import { randomUUID } from 'node:crypto';
+import { publicKeyLine } from '#core/certs/ssh/lines.ts';
+import { publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
+import { generateKeyPair, publicKeyPem } from '#core/certs/x509/keys.ts';
+import { SYSTEM_ROLES, type SystemRole } from '#core/identity.ts';
+import { silentLog } from '#core/log.ts';
+import { hasSecrets } from '#core/schema/redact.ts';
+import { systemClock } from '#core/clock.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
+import { routesOf } from './all.ts';
+
+const TOKEN = 'join-token-5c1f7f0b9a';
+let house: TestAuth;
+const logged: string[] = [];
+beforeAll(async () => {
+  const note = (fields: object, message: string): void => void logged.push(message + JSON.stringify(fields));
+  const log = { ...silentLog, debug: note, info: note, warn: note, error: note, child: () => log };
+  house = await startTestAuth({ log });
+  await house.put('user', 'victim', { roles: ['admin'], traits: { logins: ['root'] } });
+  await house.put('token', TOKEN, { roles: ['node'] });
+});
+afterAll(() => house.close());
+
+const keys = () => ({
+  ssh_public_key: publicKeyLine(publicKeyFromKeyObject(generateKeyPair('ed25519').publicKey)),
+  tls_public_key: publicKeyPem(generateKeyPair('ecdsa-p256').publicKey),
+});
+const doc = (kind: string, name: string, spec: object, metadata: object = {}) => ({
+  kind,
+  metadata: { name, ...metadata },
+  spec,
+});
+const roleDoc = doc('role', 'backdoor', { allow: { rules: [{ resources: ['*'], verbs: ['*'] }] } });
+const userDoc = doc('user', 'backdoor', { roles: ['admin'] });
+const nodeDoc = (name: string) =>
+  doc('node', name, { hostname: 'host-1', addr: '10.0.0.1:3022', version: '0.1.0' });
+const stateNow = () =>
+  JSON.stringify(
+    ['user', 'role', 'token', 'lock', 'cert_authority', 'cluster_name', 'cluster_auth_preference'].map(
+      (kind) => [...house.auth.state.list(kind)],
+    ),
+  );
+
+/** Well-formed calls that only somebody else may make. */
+const writes = (): readonly (readonly [method: string, path: string, body?: unknown])[] => [
+  ['POST', '/v1/resources/users', userDoc],
+  ['PUT', '/v1/resources/users/victim', doc('user', 'victim', { roles: [] })],
+  ['POST', '/v1/resources/roles', roleDoc],
+  ['PUT', '/v1/resources/roles/access', { ...roleDoc, metadata: { name: 'access' } }],
+  ['DELETE', '/v1/resources/roles/editor'],
+  ['DELETE', '/v1/resources/users/victim'],
+  ['POST', '/v1/resources/tokens', doc('token', 'another-join-token', { roles: ['auth'] })],
+  ['DELETE', `/v1/resources/tokens/${TOKEN}`],
+  ['POST', '/v1/resources/locks', doc('lock', 'dos', { target: { user: 'victim' } })],
+  ['DELETE', '/v1/resources/nodes/somebody'],
+  ['POST', '/v1/apply', { mode: 'replace', documents: [roleDoc] }],
+  ['POST', '/v1/apply', { mode: 'create', documents: [userDoc], dry_run: true }],
+  ['POST', '/v1/apply', { mode: 'replace', documents: [], remove: [{ kind: 'user', name: 'victim' }] }],
+  ['POST', '/v1/certificates/sign', { user: 'victim', ttl: '1h', ...keys() }],
+  ['POST', '/v1/certificates/db', { hosts: ['db.example.com'], tls_public_key: keys().tls_public_key }],
+  ['POST', '/v1/audit/verify', {}],
+  ['POST', '/v1/access/check', { user: 'victim', verb: 'create', target: 'role' }],
+  ['GET', '/v1/backup'],
+  ['GET', '/v1/audit/events'],
+  ['GET', `/v1/access/denials/${randomUUID()}`],
+];
+const READS = [
+  'users',
+  'tokens',
+  'instances',
+  'user_passwords',
+  'mfa_devices',
+  'invites',
+  'cert_authority_keys',
+];
+
+describe('S18 a compromised host', () => {
+  for (const role of SYSTEM_ROLES) {
+    test(`${role}: reads no user, token or key, and writes nothing`, async () => {
+      const host = house.issueHost([role]);
+      const before = stateNow();
+      const wrong: string[] = [];
+      for (const [method, path, body] of [
+        ...writes(),
+        ['POST', '/v1/certificates/user', { ttl: '1h', ...keys() }] as const,
+        ...READS.map((plural) => ['GET', `/v1/resources/${plural}`] as const),
+        ...READS.map((plural) => ['GET', `/v1/resources/${plural}?with_secrets=true`] as const),
+        ...READS.map((plural) => ['GET', `/v1/resources/${plural}/victim`] as const),
+        ...READS.map((plural) => ['GET', `/v1/snapshot?kinds=${plural}`] as const),
+        ...READS.map((plural) => ['GET', `/v1/watch?kinds=${plural}`] as const),
+      ]) {
+        const answer = await house.call(host, method, path, body);
+        if (answer.body?.['code'] !== 'ACCESS_DENIED')
+          wrong.push(`${method} ${path}: ${answer.text.slice(0, 200)}`);
+      }
+      expect(wrong).toEqual([]);
+      expect(stateNow()).toBe(before);
+    });
+  }
+
+  test('S18 heartbeats for another host, of other kinds, or for services it does not run are refused', async () => {
+    const hostId = randomUUID();
+    const node = house.issueHost(['node'], { hostId });
+    const app = house.issueHost(['app'], { hostId: randomUUID() });
+    const beat = (client: TestClient, resources: readonly object[]) =>
+      house.call(client, 'POST', '/v1/heartbeat', { version: '0.1.0', resources });
+    expect((await beat(node, [nodeDoc(hostId)])).status).toBe(200);
+    const before = stateNow();
+    for (const [client, resources] of [
+      [node, [nodeDoc(randomUUID())]],
+      [node, [nodeDoc(hostId), userDoc]],
+      [node, [roleDoc]],
+      [node, [doc('lock', hostId, { target: { user: 'victim' } })]],
+      [node, [doc('cert_authority', 'host', {})]],
+      [app, [nodeDoc(hostId)]],
+    ] as const) {
+      const { status } = await beat(client, resources);
+      expect([JSON.stringify(resources).slice(0, 80), status >= 400 && status < 500]).toEqual([
+        JSON.stringify(resources).slice(0, 80),
+        true,
+      ]);
+    }
+    expect(stateNow()).toBe(before);
+  });
+
+  test('S18 renewal gives the host itself back, whatever it asks for', async () => {
+    const hostId = randomUUID();
+    const node = house.issueHost(['node'], { hostId });
+    const renewed = await house.call(node, 'POST', '/v1/certificates/host', {
+      node_name: 'auth-1',
+      addresses: [],
+      ...keys(),
+    });
+    expect(renewed.body).toMatchObject({ host_id: hostId });
+    for (const extra of [{ host_id: randomUUID() }, { roles: ['auth'] }]) {
+      const body = { node_name: 'x', addresses: [], ...keys(), ...extra };
+      expect((await house.call(node, 'POST', '/v1/certificates/host', body)).body?.['code']).toBe(
+        'BAD_REQUEST',
+      );
+    }
+  });
+});
+
+describe('S17 a user without rights', () => {
+  test('writes nothing and reads nobody else', async () => {
+    const plain = await house.issueUser('plain', ['access']);
+    const before = stateNow();
+    const wrong: string[] = [];
+    for (const [method, path, body] of [
+      ...writes(),
+      ...READS.map((plural) => ['GET', `/v1/resources/${plural}`] as const),
+      ['POST', '/v1/heartbeat', { version: '0.1.0', resources: [nodeDoc('web')] }] as const,
+      ['POST', '/v1/certificates/host', { node_name: 'x', addresses: [], ...keys() }] as const,
+    ]) {
+      const answer = await house.call(plain, method, path, body);
+      // A search is open and shows only events of own sessions.
+      if (path === '/v1/audit/events' && answer.text.startsWith('{"events":[]')) continue;
+      if (answer.body?.['code'] !== 'ACCESS_DENIED')
+        wrong.push(`${method} ${path}: ${answer.text.slice(0, 200)}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(stateNow()).toBe(before);
+  });
+});
+
+describe('S8 each secret opens its own door only', () => {
+  const secrets = (): Record<string, string> => ({ 'a join token': TOKEN, 'a host id': house.auth.hostId });
+
+  test('no secret in a header, query or cookie opens any call', async () => {
+    for (const [sort, secret] of Object.entries(secrets())) {
+      for (const { endpoint, access } of routesOf({ staticTokens: [], clock: systemClock })) {
+        if (access.to === 'anyone') continue;
+        const path = `${endpoint.path.replace(/:\w+/g, 'x')}?token=${secret}&access_token=${secret}`;
+        const answer = await house.call(undefined, endpoint.method, path);
+        expect([sort, path, answer.body?.['code']]).toEqual([sort, path, 'UNAUTHENTICATED']);
+      }
+    }
+  });
+
+  test('a join token is no password and no invite; a wrong one of any sort is told nothing', async () => {
+    const open = routesOf({ staticTokens: [], clock: systemClock }).filter(
+      ({ endpoint, access }) => access.to === 'anyone' && hasSecrets(endpoint.request),
+    );
+    expect(open.length).toBeGreaterThan(0);
+    for (const { endpoint } of open) {
+      const isJoin = endpoint.path === '/v1/join';
+      const secret = isJoin ? 'not-a-token-at-all' : TOKEN;
+      const body = isJoin
+        ? { token: secret, roles: ['node'], node_name: 'x', addresses: [], ...keys() }
+        : { user: 'victim', password: secret, token: secret, ...keys() };
+      const fields = Object.keys(endpoint.request.node.type === 'object' ? endpoint.request.node.fields : {});
+      const fitting = Object.fromEntries(Object.entries(body).filter(([field]) => fields.includes(field)));
+      const answer = await house.call(undefined, endpoint.method, endpoint.path, fitting);
+      expect([endpoint.path, answer.status]).toEqual([endpoint.path, 401]);
+    }
+  });
+
+  test('a join token gives the roles it names and no other, and its certificate is a host', async () => {
+    const ask = (roles: readonly SystemRole[]) =>
+      house.call(undefined, 'POST', '/v1/join', {
+        token: TOKEN,
+        roles,
+        node_name: 'joined',
+        addresses: [],
+        ...keys(),
+      });
+    for (const roles of [['auth'], ['proxy'], ['node', 'proxy']] as SystemRole[][]) {
+      expect((await ask(roles)).body?.['code']).toBe('BAD_JOIN_TOKEN');
+    }
+    expect((await ask(['node'])).status).toBe(200);
+  });
+});
+
+test('S36 no log line or event holds a token, key or certificate', async () => {
+  const text = logged.join('\n') + JSON.stringify(await house.events());
+  expect(logged.length).toBeGreaterThan(0);
+  for (const secret of [TOKEN, 'PRIVATE KEY', 'BEGIN CERTIFICATE']) expect(text).not.toContain(secret);
+});
