@@ -3,15 +3,19 @@ import type { Writable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { AuditLog } from '#events/audit-log.ts';
+import type { AuthConfig } from '#config/config.ts';
 import type { StaticToken } from '#join/method.ts';
 import { KINDS } from '#kinds/all.ts';
 import { openStorage, type StorageConfig } from '#storage/all.ts';
 import { startAdminIdentity } from './admin-identity.ts';
 import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
+import { Passwords } from './accounts/password.ts';
+import { establishCluster } from './bootstrap/establish.ts';
 import { openGuard } from './guard/guard.ts';
 import { openHostId, openTempDir } from './data-dir.ts';
 import { openAudit } from './open-audit.ts';
+import { prepareCluster } from './presets/start.ts';
 import { routesOf } from './routes/all.ts';
 import { startServer, type MountedRoute, type ServerLimits } from './server.ts';
 import { openState } from './state/open.ts';
@@ -31,8 +35,12 @@ export interface AuthOptions {
   /** Names and addresses under which clients dial, besides those of the listener. */
   readonly names: readonly string[];
   readonly nodeName: string;
-  /** Unset: the host id of the first auth server. */
+  /** Unset: the name in the store, or in the bootstrap file, or the host id of the first auth server. */
   readonly clusterName?: string | undefined;
+  /** Documents to begin with; looked at by the first start of a cluster only. */
+  readonly bootstrapFile?: string | undefined;
+  /** Cluster settings that the configuration file sets, by kind. */
+  readonly settings?: AuthConfig['settings'] | undefined;
   readonly caSignatureAlgorithm?: AuthoritiesOptions['signatureAlgorithm'];
   /** `host:port` for links in invites. */
   readonly publicAddress: string;
@@ -82,37 +90,21 @@ type Opened = <T>(part: T, close: (part: T) => unknown) => T;
 async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'close'>> {
   const { clock, log, dataDir, version, publicAddress } = options;
   const hostId = await openHostId(dataDir);
-  const clusterName = options.clusterName ?? hostId;
   const tempDir = await openTempDir(dataDir);
-  const backend = opened(await openStorage(options.storage, options), (part) => part.close());
-  const state = opened(openState({ backend, kinds: KINDS, clock, log }), (part) => part.close());
-  await state.ready;
-  const authorities = opened(
-    await openAuthorities({
-      ...options,
-      clusterName,
-      state,
-      signatureAlgorithm: options.caSignatureAlgorithm,
-    }),
-    (part) => part.close(),
-  );
-  const { audit, verifyAudit } = await openAudit({ ...options, clusterName, state, writer: hostId });
-  opened(audit, (part) => part.close());
-  const guard = opened(openGuard({ state, authorities, audit, clock, clusterName }), (part) => part.close());
+  const { backup, ...parts } = await openParts(options, hostId, opened);
+  const { state, authorities, audit, clusterName } = parts;
+  const guard = opened(openGuard({ ...parts, clock }), (part) => part.close());
   const context = {
     clock,
     log,
-    state,
-    authorities,
-    audit,
+    ...parts,
     guard,
-    clusterName,
     hostId,
     publicAddress,
     tempDir,
     serverVersion: version,
-    backup: backend.backup?.bind(backend),
-    verifyAudit,
+    backup,
+    passwords: new Passwords(),
   };
   const server = opened(
     await startServer({
@@ -125,20 +117,30 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     }),
     (part) => part.close(),
   );
-  const { address, routes } = server;
+  const { address, port, routes } = server;
   const authServers = [server.localAddress];
   opened(await startAdminIdentity({ context, dataDir, authServers, clock, log }), (part) => part.close());
-  return {
-    address,
-    port: server.port,
-    hostId,
-    clusterName,
-    state,
-    authorities,
-    audit,
-    routes,
-    isReady: () => state.isReady(),
-  };
+  const isReady = (): boolean => state.isReady();
+  return { address, port, hostId, clusterName, state, authorities, audit, routes, isReady };
+}
+
+/** What stands below the server: store, state, authorities and log of an established cluster. */
+async function openParts(options: AuthOptions, hostId: string, opened: Opened) {
+  const { clock, log } = options;
+  const backend = opened(await openStorage(options.storage, options), (part) => part.close());
+  const state = opened(openState({ backend, kinds: KINDS, clock, log }), (part) => part.close());
+  await state.ready;
+  const cluster = await establishCluster({ ...options, state, fallbackName: hostId });
+  const clusterName = cluster.name;
+  const signatureAlgorithm = options.caSignatureAlgorithm;
+  const authorities = opened(
+    await openAuthorities({ ...options, clusterName, state, signatureAlgorithm }),
+    (part) => part.close(),
+  );
+  const { audit, verifyAudit } = await openAudit({ ...options, clusterName, state, writer: hostId });
+  opened(audit, (part) => part.close());
+  await prepareCluster({ ...options, state, audit, cluster });
+  return { state, authorities, audit, verifyAudit, clusterName, backup: backend.backup?.bind(backend) };
 }
 
 async function closeAll(closers: readonly (() => unknown)[], log: Log): Promise<void> {

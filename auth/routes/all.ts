@@ -1,6 +1,7 @@
 // Every call of the auth API: the one list that the server mounts. A call that is not here does not exist.
 import { ISSUE_HANDLERS } from '../issue/handlers.ts';
 import { joiningHandlers, type JoiningOptions } from '../joining/handlers.ts';
+import { ACCOUNT_ROUTES } from '../accounts/handlers.ts';
 import { ACCESS_ROUTES } from './access.ts';
 import { applyRoute } from './apply.ts';
 import { AUDIT_ROUTES } from './audit.ts';
@@ -18,6 +19,7 @@ export const ROUTES: readonly Route[] = [
   watchRoute as Route,
   ...AUDIT_ROUTES,
   ...ACCESS_ROUTES,
+  ...ACCOUNT_ROUTES,
   ...(ISSUE_HANDLERS as readonly Route[]),
 ];
 

@@ -12,22 +12,20 @@ export async function credentialsOf(
   users: readonly string[],
 ): Promise<readonly Change[]> {
   if (users.length === 0) return [];
-  const gone = new Set(users);
   const changes: Change[] = [];
   const remove = (kind: string, name: string): void => {
     changes.push({ do: 'delete', kind, name, ifPresent: true });
   };
+  const gone = new Set(users);
   for (const user of users) {
-    for (const kind of [userPasswordKind.name, loginAttemptsKind.name]) {
-      const record =
-        kind === userPasswordKind.name
-          ? await state.read(userPasswordKind, user)
-          : await state.read(loginAttemptsKind, user);
-      if (record !== undefined) remove(kind, user);
+    for (const kind of [userPasswordKind, loginAttemptsKind] as const) {
+      const record = await state.read<unknown>(kind, user);
+      if (record !== undefined) remove(kind.name, user);
     }
-  }
-  for await (const device of state.readAll(mfaDeviceKind)) {
-    if (gone.has(device.spec.user)) remove(mfaDeviceKind.name, device.metadata.name);
+    // Devices are named after their user; the names of others may begin alike.
+    for await (const device of state.readAll(mfaDeviceKind, `${user}:`)) {
+      if (device.spec.user === user) remove(mfaDeviceKind.name, device.metadata.name);
+    }
   }
   for await (const invite of state.readAll(inviteKind)) {
     if (gone.has(invite.spec.user)) remove(inviteKind.name, invite.metadata.name);

@@ -1,6 +1,7 @@
 // What the routes of this folder need beyond the context of all handlers: the guard, for routes that ask about each
 // item they touch, and the parts of the server that only single routes use.
 import type { BackupInfo } from '#storage/backend.ts';
+import type { Passwords } from '../accounts/password.ts';
 import type { AuthContext } from '../context.ts';
 import type { Guard } from '../guard/guard.ts';
 import type { Handler, StreamHandler } from './handler.ts';
@@ -20,6 +21,8 @@ export interface AuditReport {
 
 export interface ServerContext extends AuthContext {
   readonly guard: Guard;
+  /** Hashes passwords, few at a time. */
+  readonly passwords: Passwords;
   /** Absent when the store is not a file of this machine. */
   readonly backup?: ((path: string) => Promise<BackupInfo>) | undefined;
   /** A folder of mode 0700 for files that live as long as one call. */

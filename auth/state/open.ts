@@ -58,7 +58,7 @@ export function openState(options: StateOptions): ClusterState {
     get: (kind, name) => copy.get(requireCopied(kind), name),
     list: (kind) => copy.list(requireCopied(kind)),
     read: (kind, name) => readRecord(backend, kind, name),
-    readAll: (kind) => readRecords(backend, kind),
+    readAll: (kind, namePrefix) => readRecords(backend, kind, namePrefix),
     write: (steps) => writeChanges(steps, { backend, copy, log, kindNamed: kinds.named }),
     judge(steps) {
       copy.requireReady();
@@ -152,10 +152,12 @@ async function readRecord<S>(
   return item && decodeRecord(kind, item);
 }
 
-async function* readRecords<S>(backend: Backend, kind: Kind<S>): AsyncIterable<Resource<S>> {
+async function* readRecords<S>(backend: Backend, kind: Kind<S>, namePrefix = ''): AsyncIterable<Resource<S>> {
+  // Names are escaped byte by byte, so the key of a name's beginning is the beginning of its key.
+  const prefix = namePrefix === '' ? recordPrefix(kind) : recordKey(kind, namePrefix);
   let after: string | undefined;
   do {
-    const page = await backend.range({ prefix: recordPrefix(kind), after });
+    const page = await backend.range({ prefix, after });
     for (const item of page.items) yield decodeRecord(kind, item);
     after = page.next;
   } while (after !== undefined);

@@ -42,7 +42,8 @@ export interface ClusterState extends Reader {
   list(kind: string): Iterable<Resource>;
   /** Straight from the store; the way to `internal` kinds, whose secrets are never held in the copy. */
   read<S>(kind: Kind<S>, name: string): Promise<Resource<S> | undefined>;
-  readAll<S>(kind: Kind<S>): AsyncIterable<Resource<S>>;
+  /** All of the kind; with `namePrefix` only those whose names start with it. */
+  readAll<S>(kind: Kind<S>, namePrefix?: string): AsyncIterable<Resource<S>>;
   /**
    * All changes or none. Resources must have passed `parseResource`; rules that cross kinds (checkWrite,
    * checkDelete) are run against the state after all changes, INVALID_RESOURCE or IN_USE when one fails.
