@@ -1,5 +1,4 @@
 // The stream of lines itself: what waits for a slow reader is bounded, and who stalls is let go.
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { isCode } from '#core/errors/error.ts';
 import { FakeClock } from '#test/kit/clock.ts';
@@ -37,7 +36,7 @@ describe('line stream', () => {
       lines.fail(error);
       return error;
     });
-    await turn();
+    await clock.advance(0);
     expect(lines.body.readableLength).toBeLessThan(103_000);
     const held = sent;
     await clock.advance(29_999);
