@@ -6,12 +6,13 @@ import { hasSecrets } from '#core/schema/redact.ts';
 import type { Schema } from '#core/schema/schema.ts';
 import type { RouteAccess } from './guard/access.ts';
 import type { Caller } from './guard/caller.ts';
+import { RateLimit } from './guard/rate-limit.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
 
 export interface RouteConfig {
   readonly access?: RouteAccess;
-  /** Open to anyone and answers whether a secret is right: tries are counted by address. */
-  readonly isGuessable?: boolean;
+  /** For routes that are open to anyone and answer whether a secret is right: failed tries by address. */
+  readonly guesses?: RateLimit;
 }
 
 export type MountedRequest = FastifyRequest & {
@@ -20,11 +21,15 @@ export type MountedRequest = FastifyRequest & {
   readonly routeOptions: { readonly config: RouteConfig; readonly url?: string };
 };
 
+/** Failed tries of one address at one call: 20 at once, then one every 3 s. */
+const GUESSES = { burst: 20, refillMs: 3000 };
+
 export function mountRoute(app: FastifyInstance, context: ServerContext, route: Route): void {
   const { endpoint, access } = route;
+  const isGuessable = access.to === 'anyone' && hasSecrets(endpoint.request);
   const config: RouteConfig = {
     access,
-    isGuessable: access.to === 'anyone' && hasSecrets(endpoint.request),
+    ...(isGuessable ? { guesses: new RateLimit({ clock: context.clock, ...GUESSES }) } : {}),
   };
   app.route({
     method: endpoint.method,

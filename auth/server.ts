@@ -9,7 +9,6 @@ import { identityName } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { RouteAccess } from './guard/access.ts';
 import type { Caller } from './guard/caller.ts';
-import { RateLimit } from './guard/rate-limit.ts';
 import { ROUTES } from './routes/all.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
 import { parseJsonBody } from './server-body.ts';
@@ -25,6 +24,8 @@ export interface ServerLimits {
   /** For a whole request, its body included. Replies may take as long as they like. */
   readonly requestMs: number;
   readonly keepAliveMs: number;
+  /** A connection on which nothing moves in either direction for so long is ended. */
+  readonly stallMs: number;
 }
 
 const LIMITS: ServerLimits = {
@@ -33,6 +34,7 @@ const LIMITS: ServerLimits = {
   headersMs: 10_000,
   requestMs: 60_000,
   keepAliveMs: 75_000,
+  stallMs: 600_000,
 };
 const MAX_HEADER_BYTES = 16 * 1024;
 const DEFAULT_BODY_LIMIT = 64 * 1024;
@@ -125,6 +127,7 @@ function createApp(secure: object, limits: ServerLimits): FastifyInstance {
       insecureHTTPParser: false,
     },
     logger: false,
+    connectionTimeout: limits.stallMs,
     keepAliveTimeout: limits.keepAliveMs,
     requestTimeout: limits.requestMs,
     bodyLimit: DEFAULT_BODY_LIMIT,
@@ -164,13 +167,8 @@ function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly
       throw new GatehouseError('INTERNAL', `the route ${String(method)} ${url} declares no access`);
     mounted.push({ method: String(method), path: url, access });
   });
-  const guessing = new RateLimit({ clock: context.clock, burst: 20, refillMs: 3000 });
-  app.addHook('onRequest', async (request, reply) =>
-    admit(context, guessing, request as MountedRequest, reply),
-  );
-  app.addHook('onResponse', async (request, reply) =>
-    settle(context, guessing, request as MountedRequest, reply),
-  );
+  app.addHook('onRequest', async (request, reply) => admit(context, request as MountedRequest, reply));
+  app.addHook('onResponse', async (request, reply) => settle(context, request as MountedRequest, reply));
   app.setErrorHandler((error, request, reply) => refuse(context, error, request, reply));
   app.setNotFoundHandler(() => {
     throw new GatehouseError('NOT_FOUND', 'there is no such call; client and server versions may differ');
@@ -180,18 +178,13 @@ function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly
 }
 
 /** The one hook: before a byte of the body is read it is known who calls and that they may. */
-async function admit(
-  context: ServerContext,
-  guessing: RateLimit,
-  request: MountedRequest,
-  reply: FastifyReply,
-): Promise<void> {
+async function admit(context: ServerContext, request: MountedRequest, reply: FastifyReply): Promise<void> {
   void reply.headers({
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'x-request-id': request.id,
   });
-  const { access, isGuessable } = request.routeOptions.config;
+  const { access, guesses } = request.routeOptions.config;
   if (access === undefined) return;
   if (!context.state.isReady()) {
     throw new GatehouseError(
@@ -201,8 +194,8 @@ async function admit(
   }
   const caller = context.guard.callerOf(request.raw.socket as TLSSocket, request.id);
   request.caller = caller;
-  if (isGuessable === true) {
-    if (!guessing.take(caller.address)) {
+  if (guesses !== undefined) {
+    if (!guesses.take(caller.address)) {
       throw new GatehouseError('LIMIT_EXCEEDED', 'too many failed attempts from this address; wait a minute');
     }
     request.hasTry = true;
@@ -213,14 +206,11 @@ async function admit(
 const actionOf = (request: MountedRequest): string => `${request.method} ${request.routeOptions.url ?? ''}`;
 
 /** Paths are logged as patterns: the names in them may be secrets. */
-async function settle(
-  { log }: ServerContext,
-  guessing: RateLimit,
-  request: MountedRequest,
-  reply: FastifyReply,
-): Promise<void> {
+async function settle({ log }: ServerContext, request: MountedRequest, reply: FastifyReply): Promise<void> {
   const { caller, hasTry } = request;
-  if (hasTry === true && reply.statusCode < 400) guessing.giveBack(caller?.address ?? '');
+  if (hasTry === true && reply.statusCode < 400) {
+    request.routeOptions.config.guesses?.giveBack(caller?.address ?? '');
+  }
   log.debug(
     { ...aboutCall(request, caller), status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
     'call',

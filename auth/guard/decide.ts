@@ -1,7 +1,7 @@
 // May a caller of this standing do this to a resource? The one place where the rules of roles, the table of what
 // members may read, and the limits that no role can lift come together. Pure.
 import type { AccessSet } from '#core/access/compile.ts';
-import { isVisible } from '#core/access/decide.ts';
+import { filterNodes, isVisible } from '#core/access/decide.ts';
 import type { WhereContext } from '#core/access/predicates.ts';
 import { couldAllow, decideResource } from '#core/access/rules.ts';
 import type { Kind } from '#core/kind.ts';
@@ -56,14 +56,24 @@ export function visible(
   resources: Iterable<Resource>,
 ): Iterable<Resource> {
   if (isUnfiltered(standing, question.kind)) return resources;
-  return [...resources].filter((resource) => decide(standing, { ...question, resource }).allowed);
+  if (question.kind !== 'node' || standing.who !== 'user' || hasConditions(standing.access)) {
+    return [...resources].filter((resource) => decide(standing, { ...question, resource }).allowed);
+  }
+  // There may be very many nodes: what the rules say is the same for all, and only their labels differ.
+  if (!decide(standing, question).allowed) return [];
+  const nodes = [...resources] as Resource<NodeSpec>[];
+  const targets = nodes.map((node) => ({ name: node.metadata.name, labels: nodeLabels(node), node }));
+  return filterNodes(targets, standing.access).map(({ node }) => node);
 }
 
 /** True when the answer is the same for every resource of the kind. */
 export function isUnfiltered(standing: Standing, kind: string): boolean {
   if (standing.who !== 'user') return true;
-  if (kind === 'node') return false;
-  return !standing.access.roles.some(({ allow, deny }) =>
+  return kind !== 'node' && !hasConditions(standing.access);
+}
+
+function hasConditions({ roles }: AccessSet): boolean {
+  return roles.some(({ allow, deny }) =>
     [...allow.rules, ...deny.rules].some((rule) => rule.where !== undefined),
   );
 }

@@ -79,7 +79,7 @@ describe('verify', () => {
     await writeFile(path, text.replace('"sid":"v1"', '"sid":"v9"'));
     const bad = await verify();
     expect(bad).toMatchObject({ ok: false });
-    expect((bad?.['findings'] as { finding: string }[]).map(({ finding }) => finding)).toContain('edited');
+    expect((bad!['findings'] as { finding: string }[]).map(({ finding }) => finding)).toContain('edited');
     await appendFile(path, '');
     const events = await search(auditor, 'types=audit.verified');
     expect(events.events.map(({ success }) => success)).toEqual([false, true]);

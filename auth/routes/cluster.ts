@@ -12,6 +12,7 @@ import type { CertAuthoritySpec } from '#kinds/cert-authority/kind.ts';
 import type { AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
 import type { BackupInfo } from '#storage/backend.ts';
 import type { Caller } from '../guard/caller.ts';
+import type { Hold } from '../guard/hold.ts';
 import { handler, type StreamHandler } from './handler.ts';
 import type { Route, ServerContext } from './server-context.ts';
 
@@ -95,10 +96,10 @@ async function openBackup(
   };
   try {
     const { bytes } = await makeBackup(path);
-    const file = await open(path, 'r');
     // A copy of every key of the cluster must not leave before it is known who took it.
     await context.audit.emitDurably({ event: 'backup.create', success: true, len: bytes, ...about });
-    return file.createReadStream();
+    const hold = context.guard.hold(caller);
+    return cutWith(hold, (await open(path, 'r')).createReadStream());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     context.audit.emit({ event: 'backup.create', success: false, error: reason, ...about });
@@ -106,6 +107,11 @@ async function openBackup(
   } finally {
     await rm(path, { force: true });
   }
+}
+
+function cutWith(hold: Hold, stream: Readable): Readable {
+  hold.signal.addEventListener('abort', () => stream.destroy(hold.signal.reason as Error), { once: true });
+  return stream.once('close', () => hold.release());
 }
 
 export const CLUSTER_ROUTES: readonly Route[] = [

@@ -35,13 +35,13 @@ export const snapshotRoute: StreamHandler<WatchQuery, ServerContext> = {
     const { revision, resources } = context.state.snapshot(kinds.map((kind) => kind.name));
     const lines = new LineStream(context);
     const hold = holdFor(context, caller, lines);
-    const byName = new Map(kinds.map((kind) => [kind.name, kind]));
     const run = async (): Promise<void> => {
-      for (const resource of resources) {
-        const kind = byName.get(resource.kind);
-        if (kind === undefined || !isVisible(context, caller, kind, resource)) continue;
-        await lines.send({ resource: withoutSecrets(kind, resource) });
-        if (lines.isEnded) return;
+      for (const kind of kinds) {
+        const all = resources.filter((resource) => resource.kind === kind.name);
+        for (const resource of context.guard.visible(caller, kind.name, all)) {
+          await lines.send({ resource: withoutSecrets(kind, resource) });
+          if (lines.isEnded) return;
+        }
       }
       await lines.send({ revision });
       lines.end();
