@@ -24,9 +24,13 @@ export type MountedRequest = FastifyRequest & {
 /** Failed tries of one address at one call: 20 at once, then one every 3 s. */
 const GUESSES = { burst: 20, refillMs: 3000 };
 
+/** Bytes of a body, where a route does not say otherwise. Strangers have little to say. */
+const BODY_LIMIT = { anyone: 64 * 1024, members: 1024 * 1024 };
+
 export function mountRoute(app: FastifyInstance, context: ServerContext, route: Route): void {
   const { endpoint, access } = route;
-  const isGuessable = access.to === 'anyone' && hasSecrets(endpoint.request);
+  const isOpen = access.to === 'anyone';
+  const isGuessable = isOpen && hasSecrets(endpoint.request);
   const config: RouteConfig = {
     access,
     ...(isGuessable ? { guesses: new RateLimit({ clock: context.clock, ...GUESSES }) } : {}),
@@ -34,7 +38,8 @@ export function mountRoute(app: FastifyInstance, context: ServerContext, route: 
   app.route({
     method: endpoint.method,
     url: endpoint.path,
-    ...('bodyLimit' in route && route.bodyLimit !== undefined ? { bodyLimit: route.bodyLimit } : {}),
+    bodyLimit:
+      ('bodyLimit' in route ? route.bodyLimit : undefined) ?? BODY_LIMIT[isOpen ? 'anyone' : 'members'],
     config: config as object,
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       const { caller } = request as MountedRequest;

@@ -10,7 +10,7 @@ import type { Caller } from '../guard/caller.ts';
 export interface Handler<B = unknown, R = unknown, C extends AuthContext = AuthContext> {
   readonly endpoint: Endpoint<B, R>;
   readonly access: RouteAccess;
-  /** Bytes of the body that are read; 64 KiB when left out. */
+  /** Bytes of the body that are read; when left out 64 KiB from anyone and 1 MiB from members. */
   readonly bodyLimit?: number;
   /** `request` has passed the endpoint's schema; `params` are the decoded `:name` parts of the path. */
   handle(context: C, caller: Caller, request: B, params: Readonly<Record<string, string>>): Promise<R>;
