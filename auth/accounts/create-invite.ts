@@ -36,13 +36,16 @@ export async function createInvite(context: InviteContext, caller: Caller, reque
     throw new GatehouseError('BAD_REQUEST', 'ttl: must be at most 48h', { details: { field: 'ttl' } });
   }
   const token = newInviteToken();
-  const expires = new Date(clock.now() + ttlMs).toISOString();
+  const expires = wholeSeconds(clock.now() + ttlMs);
   const link = { name: inviteName(token.reveal()), expires };
   if (request.purpose === 'invite') await inviteUser(context, caller, request, link);
   else await resetUser(context, caller, request, link);
   emitLink(context, caller, request, expires);
   return { token: token.reveal(), url: inviteUrl(publicAddress, token.reveal()), expires };
 }
+
+const wholeSeconds = (time: number): string =>
+  new Date(Math.floor(time / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 
 interface Link {
   readonly name: string;
