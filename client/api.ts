@@ -6,7 +6,8 @@ import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { check, formatProblem } from '#core/schema/check.ts';
 import type { Schema } from '#core/schema/schema.ts';
-import { Connection, parseJson, readText, type ConnectionOptions } from './connection.ts';
+import { parseJson, readText } from './body.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { readLines } from './lines.ts';
 
 export interface Api {
@@ -15,7 +16,7 @@ export interface Api {
   list<S>(kind: Kind<S>, options?: { withSecrets?: boolean }): Promise<Resource<S>[]>;
   get<S>(kind: Kind<S>, name: string, options?: { withSecrets?: boolean }): Promise<Resource<S>>;
   remove(kind: Kind, name: string): Promise<void>;
-  /** One JSON value per line of the answer; ends when the server ends it or `signal` fires. */
+  /** One JSON value per line of the answer; ends when the server ends it, and throws when `signal` fires. */
   stream(path: string, signal: AbortSignal): AsyncIterable<unknown>;
   /** The raw body, for downloads. */
   download(path: string): Promise<AsyncIterable<Uint8Array>>;
@@ -34,11 +35,11 @@ export function openApi(options: ConnectionOptions): Api {
       await readText(body);
     },
     async *stream(path, signal) {
-      const { body } = await connection.send('GET', path, undefined, signal);
+      const { body } = await connection.send('GET', path, { signal, isStream: true });
       yield* readLines(body);
     },
     async download(path) {
-      return (await connection.send('GET', path)).body as AsyncIterable<Uint8Array>;
+      return (await connection.send('GET', path, { isStream: true })).body as AsyncIterable<Uint8Array>;
     },
     close: () => connection.close(),
   };
@@ -51,9 +52,10 @@ async function call<B, R>(
   params: Readonly<Record<string, string>>,
 ): Promise<R> {
   const path = endpoint.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-  const isQuery = endpoint.method === 'GET';
-  const target = isQuery ? `${path}${queryOf(request as object)}` : path;
-  const { body } = await connection.send(endpoint.method, target, isQuery ? undefined : request);
+  const { body } =
+    endpoint.method === 'GET'
+      ? await connection.send('GET', `${path}${queryOf(request as object)}`)
+      : await connection.send(endpoint.method, path, { body: request });
   return requireReply(endpoint.reply, parseJson(await readText(body)));
 }
 

@@ -5,8 +5,9 @@ import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import type { IncomingMessage } from 'node:http';
 import type { PeerCertificate } from 'node:tls';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
-import { fromErrorBody, GatehouseError } from '#core/errors/error.ts';
+import { fromErrorBody, GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIdentity } from '#core/identity.ts';
+import { parseJson, readText } from './body.ts';
 
 /** Certificate chain and key of the caller, PEM. */
 export interface ClientCertificate {
@@ -15,14 +16,16 @@ export interface ClientCertificate {
 }
 
 export interface ConnectionOptions {
-  /** `host:port`, tried in order when one cannot be reached. */
+  /** `host:port`, tried in order when one cannot be reached; the one that answered last is tried first. */
   readonly addresses: readonly string[];
   /** PEM certificates of the host authority. */
   readonly authorities: readonly string[];
   /** Left out for calls that need no identity. */
   readonly identity?: ClientCertificate | undefined;
-  /** How long to wait for the head of an answer; default 30 s. */
+  /** How long the server may be silent before its answer, and within the answer of a plain call; default 30 s. */
   readonly timeoutMs?: number;
+  /** Told what time the server has (milliseconds since the epoch, exact to the second), once per answer. */
+  readonly onServerTime?: ((time: number) => void) | undefined;
 }
 
 export interface Answer {
@@ -30,8 +33,13 @@ export interface Answer {
   readonly body: IncomingMessage;
 }
 
-/** Answers to plain calls are at most this large; streams are read piecewise and have no such limit. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+export interface SendOptions {
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  /** The answer goes on for as long as it likes; its reader watches for silence. */
+  readonly isStream?: boolean;
+}
+
 const CONNECT_ERRORS = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -43,15 +51,19 @@ const CONNECT_ERRORS = new Set([
 
 export class Connection {
   readonly #agent: Agent;
-  readonly #addresses: readonly string[];
   readonly #timeoutMs: number;
+  readonly #onServerTime: ((time: number) => void) | undefined;
+  #addresses: readonly string[];
 
   constructor(options: ConnectionOptions) {
     this.#addresses = options.addresses;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#onServerTime = options.onServerTime;
     this.#agent = new Agent({
       keepAlive: true,
       maxSockets: 64,
+      // A resumed session would skip the check of the server's identity.
+      maxCachedSessions: 0,
       ca: [...options.authorities],
       ...(options.identity === undefined
         ? {}
@@ -61,24 +73,28 @@ export class Connection {
     });
   }
 
-  /** The head of the answer; an error answer throws as the error it carries. The caller reads or destroys the body. */
-  async send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
-    const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  /**
+   * The head of the answer; an error answer throws as the error it carries. The caller reads or destroys the body.
+   * UNAVAILABLE when no address answers, CERTIFICATE_INVALID when one shows what this cluster's authority did not
+   * issue to an auth service: then nothing has been sent to it.
+   */
+  async send(method: string, path: string, options: SendOptions = {}): Promise<Answer> {
     let failure: unknown;
     for (const address of this.#addresses) {
       try {
-        return await this.#sendTo(address, method, path, payload, signal);
+        const answer = await this.#sendTo(address, method, path, options);
+        this.#prefer(address);
+        return answer;
       } catch (error) {
         failure = error;
         if (!isConnectError(error)) throw error;
       }
     }
+    if (this.#addresses.length === 1) throw failure;
     throw new GatehouseError(
       'UNAVAILABLE',
       `cannot reach the auth service at ${this.#addresses.join(', ')}`,
-      {
-        cause: failure,
-      },
+      { cause: failure },
     );
   }
 
@@ -86,69 +102,48 @@ export class Connection {
     this.#agent.destroy();
   }
 
-  async #sendTo(
-    address: string,
-    method: string,
-    path: string,
-    payload: Buffer | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer> {
-    const response = await this.#head(address, method, path, payload, signal);
+  #prefer(address: string): void {
+    if (this.#addresses[0] !== address) {
+      this.#addresses = [address, ...this.#addresses.filter((other) => other !== address)];
+    }
+  }
+
+  async #sendTo(address: string, method: string, path: string, options: SendOptions): Promise<Answer> {
+    const response = await this.#head(address, method, path, options);
+    const time = Date.parse(response.headers.date ?? '');
+    if (!Number.isNaN(time)) this.#onServerTime?.(time);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return { status, body: response };
     throw fromErrorBody(parseJson(await readText(response)));
   }
 
-  #head(
-    address: string,
-    method: string,
-    path: string,
-    payload: Buffer | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<IncomingMessage> {
-    const target = new URL(`https://${address}${path}`);
-    const options: RequestOptions = { method, agent: this.#agent, timeout: this.#timeoutMs };
-    if (signal !== undefined) options.signal = signal;
+  #head(address: string, method: string, path: string, options: SendOptions): Promise<IncomingMessage> {
+    const payload = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
+    const about: RequestOptions = { method, agent: this.#agent, timeout: this.#timeoutMs };
+    if (options.signal !== undefined) about.signal = options.signal;
     if (payload !== undefined) {
-      options.headers = { 'content-type': 'application/json', 'content-length': payload.length };
+      about.headers = { 'content-type': 'application/json', 'content-length': payload.length };
     }
     return new Promise((resolve, reject) => {
-      const request = httpsRequest(target, options, (response) => {
-        request.setTimeout(0);
+      let hasAnswer = false;
+      const request = httpsRequest(new URL(`https://${address}${path}`), about, (response) => {
+        hasAnswer = true;
+        if (options.isStream === true) request.setTimeout(0);
         resolve(response);
       });
       request.on('timeout', () => {
         request.destroy(
-          new GatehouseError('UNAVAILABLE', `${address} did not answer within ${this.#timeoutMs / 1000} s`),
+          new GatehouseError('UNAVAILABLE', `${address} was silent for ${this.#timeoutMs / 1000} s`),
         );
       });
-      request.on('error', (error) => reject(explain(address, error)));
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // An idle connection that the server closed just now; what only reads may simply be asked again.
+        const isStale = !hasAnswer && method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET';
+        if (isStale) resolve(this.#head(address, method, path, options));
+        else reject(explain(address, error));
+      });
       request.end(payload);
     });
-  }
-}
-
-/** Reads a whole answer as text; TOO_LARGE past the limit. */
-export async function readText(body: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of body as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MAX_BODY_BYTES) {
-      body.destroy();
-      throw new GatehouseError('TOO_LARGE', 'the answer of the server is larger than 64 MiB');
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-/** Undefined when the text is not JSON, as the answer of something that is not a Gatehouse may be. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
   }
 }
 
@@ -174,10 +169,10 @@ function isConnectError(error: unknown): boolean {
 }
 
 function explain(address: string, error: NodeJS.ErrnoException): Error {
-  if (error instanceof GatehouseError) return error;
+  if (isCode(error)) return error;
   const code = error.code ?? '';
   if (code === 'ABORT_ERR') return error;
-  if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
+  if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_(?:CA|PURPOSE)|PATH_LENGTH/.test(code)) {
     return new GatehouseError(
       'CERTIFICATE_INVALID',
       `${address} showed a certificate that this cluster's host authority did not issue (${code})`,
@@ -189,7 +184,11 @@ function explain(address: string, error: NodeJS.ErrnoException): Error {
       cause: error,
     });
   }
-  return new GatehouseError('UNAVAILABLE', `cannot reach ${address} (${code || error.message})`, {
-    cause: error,
-  });
+  return new GatehouseError(
+    'UNAVAILABLE',
+    `cannot reach ${address} (${code === '' ? error.message : code})`,
+    {
+      cause: error,
+    },
+  );
 }

@@ -6,15 +6,18 @@ import { join as joinCall, renewHost } from '#core/api/join.ts';
 import type { SystemRole } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
 import { openApi, type Api } from './api.ts';
+import type { ConnectionOptions } from './connection.ts';
 import type { CredentialStore, HostRecord } from './credentials.ts';
 import { learnAuthorities } from './trust.ts';
 
 export interface JoinOptions {
   readonly store: CredentialStore;
+  /** `host:port` each; what the configuration says now wins over what was stored. */
   readonly authServers: readonly string[];
-  /** Left out on starts after the first. */
-  readonly token?: string | undefined;
+  /** May be left out on starts after the first. */
+  readonly token?: Secret | undefined;
   readonly caPins: readonly string[];
   readonly roles: readonly SystemRole[];
   readonly nodeName: string;
@@ -25,10 +28,12 @@ export interface JoinOptions {
 /**
  * The identity of this host: the stored one, or a new one from the token, stored before it is returned.
  * A stored identity of other roles is refused (BAD_REQUEST): its certificates could not be used for them.
+ * BAD_JOIN_TOKEN without a good token, CA_PIN_MISMATCH for another cluster, UNAVAILABLE when no auth server answers.
  */
 export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
   const stored = await options.store.load();
-  if (stored !== undefined) return requireRoles(stored, options.roles);
+  if (stored !== undefined)
+    return { ...requireRoles(stored, options.roles), auth_servers: options.authServers };
   if (options.token === undefined) {
     throw new GatehouseError(
       'BAD_JOIN_TOKEN',
@@ -45,8 +50,9 @@ export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
 }
 
 /** An API connection as the host. The caller closes it. */
-export function openHostApi(record: HostRecord): Api {
+export function openHostApi(record: HostRecord, about: Pick<ConnectionOptions, 'onServerTime'> = {}): Api {
   return openApi({
+    ...about,
     addresses: record.auth_servers,
     authorities: record.certificates.tls_authorities.host,
     identity: { certificate: record.certificates.tls_certificate, privateKey: record.tls_private_key },
@@ -74,7 +80,7 @@ export async function renewIdentity(
   }
 }
 
-async function joinWithToken(options: JoinOptions, token: string): Promise<HostRecord> {
+async function joinWithToken(options: JoinOptions, token: Secret): Promise<HostRecord> {
   if (options.caPins.length === 0) {
     options.log.warn(
       { authServers: options.authServers },
@@ -87,7 +93,7 @@ async function joinWithToken(options: JoinOptions, token: string): Promise<HostR
   try {
     const certificates = await api.call(joinCall, {
       method: 'token',
-      token,
+      token: token.reveal(),
       roles: options.roles,
       node_name: options.nodeName,
       addresses: options.addresses,

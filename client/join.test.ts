@@ -1,0 +1,146 @@
+import { rmSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { heartbeat } from '#core/api/join.ts';
+import { caPin } from '#core/certs/x509/pin.ts';
+import { derFromPem } from '#core/certs/x509/pem.ts';
+import type { GatehouseError } from '#core/errors/error.ts';
+import type { Log } from '#core/log.ts';
+import { Secret } from '#core/secret.ts';
+import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
+import { openCredentialDir } from './credentials-dir.ts';
+import type { HostRecord } from './credentials.ts';
+import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from './join.ts';
+
+const TOKEN = 'e94d68a8a1e5821dbd79d03a960644f0';
+let house: TestAuth;
+let stranger: TestAuth;
+let folder: string;
+let lines: string[];
+beforeAll(async () => {
+  house = await startTestAuth();
+  stranger = await startTestAuth();
+  const expires = new Date(house.clock.now() + 3_600_000).toISOString();
+  await house.put('token', TOKEN, { roles: ['node'] }, { expires });
+});
+afterAll(async () => {
+  await house.close();
+  await stranger.close();
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gatehouse-join-'));
+  lines = [];
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = (level: string) => (fields: object, message: string) =>
+  void lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+const log: Log = {
+  debug: write('debug'),
+  info: write('info'),
+  warn: write('warn'),
+  error: write('error'),
+  child: () => log,
+};
+
+const options = (more: Partial<JoinOptions> = {}): JoinOptions => ({
+  store: openCredentialDir(folder),
+  authServers: [`127.0.0.1:${house.auth.port}`],
+  token: new Secret(TOKEN),
+  caPins: [caPin(derFromPem(house.authority))],
+  roles: ['node'],
+  nodeName: 'web-1',
+  addresses: ['10.0.0.7'],
+  log,
+  ...more,
+});
+const refusal = (promise: Promise<unknown>): Promise<GatehouseError> =>
+  promise.then(
+    () => expect.unreachable('accepted'),
+    (error: GatehouseError) => error,
+  );
+const beat = async (record: HostRecord): Promise<void> => {
+  const api = openHostApi(record);
+  try {
+    await api.call(heartbeat, { version: '0.1.0', ttl: '10m', resources: [] });
+  } finally {
+    api.close();
+  }
+};
+
+it('ok: a token becomes an identity, once; later starts need no token and ask nobody', async () => {
+  const record = await becomeMember(options());
+  await beat(record);
+  const again = await becomeMember(options({ token: undefined, authServers: ['127.0.0.1:1'] }));
+  expect(again.certificates.host_id).toBe(record.certificates.host_id);
+  expect(again.auth_servers).toEqual(['127.0.0.1:1']);
+  expect(lines.join('\n')).not.toMatch(/warn/);
+});
+
+it('ok: without a pin it joins, and warns', async () => {
+  await becomeMember(options({ caPins: [] }));
+  expect(lines.filter((line) => line.startsWith('warn')).join()).toContain('pin');
+});
+
+it('ok: renewed, it is the same host with new keys, and the old record cannot be renewed twice', async () => {
+  const first = await becomeMember(options());
+  const second = await renewIdentity(first, options());
+  expect(second.certificates.host_id).toBe(first.certificates.host_id);
+  expect(second.generation).toBe(2);
+  expect(second.tls_private_key).not.toBe(first.tls_private_key);
+  await beat(second);
+  expect((await refusal(renewIdentity(first, options()))).code).toBe('CONDITION_FAILED');
+  expect((await openCredentialDir(folder).load())?.tls_private_key).toBe(second.tls_private_key);
+});
+
+it('S7 refuses: a wrong pin; the token is not sent and nothing is kept', async () => {
+  const pin = `sha256:${'0'.repeat(64)}`;
+  expect((await refusal(becomeMember(options({ caPins: [pin] })))).code).toBe('CA_PIN_MISMATCH');
+  expect(await openCredentialDir(folder).load()).toBeUndefined();
+});
+
+it('S7 S31 refuses: one in the middle who shows the real authority and has a certificate of another', async () => {
+  const forged = stranger.issueHost(['auth'], { usage: 'both' });
+  const seen: string[] = [];
+  const server = createServer({ cert: forged.certificate, key: forged.privateKey }, (request, reply) => {
+    seen.push(`${request.method} ${request.url}`);
+    reply.end(JSON.stringify({ tls_certificates: [house.authority] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const authServers = [`127.0.0.1:${(server.address() as AddressInfo).port}`];
+  expect((await refusal(becomeMember(options({ authServers })))).code).toBe('CERTIFICATE_INVALID');
+  expect(seen).toEqual(['GET /v1/authorities/host']);
+  server.close();
+});
+
+it('refuses: bad tokens, a role the token does not allow, no token, no server', async () => {
+  const cases: [Partial<JoinOptions>, string][] = [
+    [{ token: new Secret('unknown-token') }, 'BAD_JOIN_TOKEN'],
+    [{ roles: ['node', 'proxy'] }, 'BAD_JOIN_TOKEN'],
+    [{ token: undefined }, 'BAD_JOIN_TOKEN'],
+    [{ authServers: ['127.0.0.1:1'] }, 'UNAVAILABLE'],
+    [{ authServers: [] }, 'USAGE'],
+  ];
+  for (const [more, code] of cases) expect((await refusal(becomeMember(options(more)))).code).toBe(code);
+  expect(await openCredentialDir(folder).load()).toBeUndefined();
+});
+
+it('refuses: an identity of other roles', async () => {
+  await becomeMember(options());
+  const error = await refusal(becomeMember(options({ roles: ['node', 'proxy'] })));
+  expect(error.code).toBe('BAD_REQUEST');
+  expect(error.message).toContain('joined as node');
+});
+
+it('S36 ok: neither token nor keys are in the log', async () => {
+  const record = await becomeMember(options({ caPins: [] }));
+  await renewIdentity(record, options());
+  const text = lines.join('\n');
+  expect(text).toContain('joined the cluster');
+  for (const secret of [TOKEN, 'PRIVATE KEY', record.tls_private_key.slice(30, 60)]) {
+    expect(text).not.toContain(secret);
+  }
+});
