@@ -4,6 +4,7 @@ import type { Path, Problem } from '../schema/check.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { Side } from './compile.ts';
 import { checkRequests } from './check-requests.ts';
+import { KUBE_VERBS } from './kube-resources.ts';
 import { expandNames, expandPattern } from './matchers.ts';
 import { compilePattern, WILDCARD } from './pattern.ts';
 import { checkWhere, createNotes, type Notes } from './notes.ts';
@@ -100,14 +101,7 @@ function checkName(field: PrincipalField, entry: string, side: Side, path: Path,
 
 function checkRule(rule: Rule, at: Path, notes: Notes): void {
   if (rule.resources.length === 0) notes.add([...at, 'resources'], 'must name at least one kind, or "*"');
-  if (rule.verbs.length === 0)
-    notes.add([...at, 'verbs'], `must have at least one of ${VERBS.join(', ')} or "*"`);
-  for (const [index, verb] of rule.verbs.entries()) {
-    if (verb === WILDCARD || (VERBS as readonly string[]).includes(verb)) continue;
-    const hint = nearest(verb, VERBS);
-    const advice = hint === undefined ? '' : `; did you mean "${hint}"?`;
-    notes.add([...at, 'verbs', index], `must be one of ${VERBS.join(', ')} or "*"${advice}`);
-  }
+  checkVerbs(rule.verbs, VERBS, [...at, 'verbs'], notes);
   for (const [index, name] of rule.resources.entries()) {
     if (name !== WILDCARD && !/^[a-z][a-z0-9_-]{0,63}$/.test(name)) {
       notes.add(
@@ -119,8 +113,22 @@ function checkRule(rule: Rule, at: Path, notes: Notes): void {
   checkWhere(rule.where, [...at, 'where'], notes);
 }
 
+/** A verb that is none would grant nothing, and on the deny side take nothing away. */
+function checkVerbs(verbs: readonly string[], known: readonly string[], at: Path, notes: Notes): void {
+  if (verbs.length === 0) notes.add(at, `must have at least one of ${known.join(', ')} or "*"`);
+  for (const [index, verb] of verbs.entries()) {
+    if (verb === WILDCARD || known.includes(verb)) continue;
+    const hint = nearest(verb, known);
+    const advice = hint === undefined ? '' : `; did you mean "${hint}"?`;
+    notes.add([...at, index], `must be one of ${known.join(', ')} or "*"${advice}`);
+  }
+}
+
 function checkKubernetes(conditions: Conditions, at: Path, notes: Notes): void {
   for (const [index, entry] of (conditions.kubernetes_resources ?? []).entries()) {
+    if (entry.verbs !== undefined) {
+      checkVerbs(entry.verbs, KUBE_VERBS, [...at, 'kubernetes_resources', index, 'verbs'], notes);
+    }
     for (const field of ['name', 'namespace', 'api_group'] as const) {
       const path = [...at, 'kubernetes_resources', index, field];
       const text = entry[field];

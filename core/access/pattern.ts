@@ -45,7 +45,7 @@ function isRegex(text: string): boolean {
   }
   const starts = text.startsWith('^');
   const ends = endsWithAnchor(text);
-  if (starts !== ends && !text.includes('{{')) {
+  if (starts !== ends) {
     const have = starts ? 'starts with ^ but does not end with $' : 'ends with $ but does not start with ^';
     throw bad(`"${clip(text)}" ${have}; a regular expression has both, other text neither`);
   }
@@ -59,12 +59,13 @@ export function endsWithAnchor(text: string): boolean {
 }
 
 function regexPattern(text: string): Pattern {
-  const regex = compileRegex(text);
+  // `.` takes line breaks too: a line break in a label must not lead around a deny.
+  const regex = compileRegex(text, RE2JS.DOTALL);
   return { text, test: (value) => regex.testExact(value) };
 }
 
-/** Compiles RE2 syntax within bounds; BAD_REQUEST says what is wrong with it. */
-export function compileRegex(text: string): RE2JS {
+/** Compiles RE2 syntax within bounds, with flags of RE2JS; BAD_REQUEST says what is wrong with it. */
+export function compileRegex(text: string, flags = 0): RE2JS {
   if (text.length > MAX_PATTERN) {
     throw bad(`a regular expression must have at most ${MAX_PATTERN} characters`);
   }
@@ -77,7 +78,7 @@ export function compileRegex(text: string): RE2JS {
   }
   let regex: RE2JS;
   try {
-    regex = RE2JS.compile(text);
+    regex = RE2JS.compile(text, flags);
   } catch (error) {
     const why =
       error instanceof Error ? error.message.replace('error parsing regexp: ', '') : 'it does not compile';

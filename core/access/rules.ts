@@ -44,10 +44,27 @@ export interface ResourceRequest extends Omit<WhereContext, 'user'> {
   readonly verb: Verb;
 }
 
+type KindAndVerb = Pick<ResourceRequest, 'kind' | 'verb'>;
+
 /** Decides one verb on one resource (on the kind as such when no resource is given: then `where` sees none). */
 export function decideResource(set: AccessSet, request: ResourceRequest): Decision {
   const context: WhereContext = { ...request, user: set.subject };
-  const reasons = judgeRules(set, request, context);
+  return decisionOf(set, request, judgeRules(set, request, context));
+}
+
+/**
+ * Decides one verb on everything of a kind at once, or on what is no resource. A rule with a condition is about a part
+ * of the kind: it allows nothing here, and denies all.
+ */
+export function decideWhole(set: AccessSet, kind: string, verb: Verb): Decision {
+  const reasons = rulesOn(set, kind, verb).map((found) => {
+    const counts = found.side === 'deny' || found.rule.where === undefined;
+    return ruleReason(found, { kind, verb }, counts ? undefined : 'is about a part of the kind');
+  });
+  return decisionOf(set, { kind, verb }, reasons);
+}
+
+function decisionOf(set: AccessSet, request: KindAndVerb, reasons: readonly Reason[]): Decision {
   const denials = reasons.filter((reason) => reason.side === 'deny');
   if (denials.length > 0) return { allowed: false, reasons: denials.slice(0, MAX_REASONS) };
   const grants = reasons.filter((reason) => reason.side === 'allow');
@@ -60,18 +77,16 @@ export function decideResource(set: AccessSet, request: ResourceRequest): Decisi
  * decideResource for each resource. Never use it to allow anything by itself.
  */
 export function couldAllow(set: AccessSet, kind: string, verb: Verb): boolean {
-  const matching = (side: Side): CompiledRule[] =>
-    set.roles.flatMap((role) => role[side].rules.filter((rule) => speaksOf(rule, side, kind, verb)));
-  return matching('allow').length > 0 && matching('deny').every((rule) => rule.where !== undefined);
+  const rules = rulesOn(set, kind, verb);
+  return (
+    rules.some(({ side }) => side === 'allow') &&
+    rules.every(({ side, rule }) => side === 'allow' || rule.where !== undefined)
+  );
 }
 
 /** False when the answer of decideResource is the same for every resource of the kind: a list needs no filter. */
 export function dependsOnResource(set: AccessSet, kind: string, verb: Verb): boolean {
-  return set.roles.some((role) =>
-    (['allow', 'deny'] as const).some((side) =>
-      role[side].rules.some((rule) => rule.where !== undefined && speaksOf(rule, side, kind, verb)),
-    ),
-  );
+  return rulesOn(set, kind, verb).some(({ rule }) => rule.where !== undefined);
 }
 
 /** What every rule that speaks of the kind and verb says, in order of the roles: for explanations. */
@@ -80,16 +95,29 @@ export function judgeRules(
   request: ResourceRequest,
   context: WhereContext,
 ): readonly Reason[] {
-  const reasons: Reason[] = [];
+  return rulesOn(set, request.kind, request.verb).map((found) => {
+    const { where } = found.rule;
+    return ruleReason(found, request, where === undefined || where(context) ? undefined : 'is false');
+  });
+}
+
+interface FoundRule {
+  readonly role: string;
+  readonly side: Side;
+  readonly rule: CompiledRule;
+}
+
+/** The rules that speak of the kind and verb, in the order of the roles, denies of a role first. */
+function rulesOn(set: AccessSet, kind: string, verb: Verb): readonly FoundRule[] {
+  const found: FoundRule[] = [];
   for (const role of set.roles) {
     for (const side of ['deny', 'allow'] as const) {
       for (const rule of role[side].rules) {
-        if (!speaksOf(rule, side, request.kind, request.verb)) continue;
-        reasons.push(ruleReason(role.role.name, side, rule, request, context));
+        if (speaksOf(rule, side, kind, verb)) found.push({ role: role.role.name, side, rule });
       }
     }
   }
-  return reasons;
+  return found;
 }
 
 function speaksOf(rule: CompiledRule, side: Side, kind: string, verb: Verb): boolean {
@@ -103,23 +131,22 @@ function covers(rule: CompiledRule, kind: string): boolean {
   return Object.entries(COVERS).some(([name, kinds]) => rule.resources.has(name) && kinds.includes(kind));
 }
 
+/** `miss` says why the condition of the rule keeps it from counting. */
 function ruleReason(
-  role: string,
-  side: Side,
-  rule: CompiledRule,
-  { kind, verb }: ResourceRequest,
-  context: WhereContext,
+  { role, side, rule }: FoundRule,
+  { kind, verb }: KindAndVerb,
+  miss: string | undefined,
 ): Reason {
   const field = rule.where === undefined ? rule.at : `${rule.at}.where`;
-  if (rule.where !== undefined && !rule.where(context)) {
-    const text = `role ${role} does not ${side} ${verb} on ${kind} here: ${side}.${field} is false`;
+  if (miss !== undefined) {
+    const text = `role ${role} does not ${side} ${verb} on ${kind} here: ${side}.${field} ${miss}`;
     return { role, side: 'none', field, on: `${kind} ${verb}`, text };
   }
   const text = `role ${role} ${side === 'allow' ? 'allows' : 'denies'} ${verb} on ${kind} (${side}.${field})`;
   return { role, side, field, on: `${kind} ${verb}`, text };
 }
 
-function nothingAllows(set: AccessSet, { kind, verb }: ResourceRequest): Reason {
+function nothingAllows(set: AccessSet, { kind, verb }: KindAndVerb): Reason {
   const names = set.roles.map(({ role }) => role.name).join(', ');
   const who = names === '' ? 'the user has no roles' : `roles of the user: ${names.slice(0, 500)}`;
   return {
