@@ -6,6 +6,7 @@ import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseResource } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Infer } from '#core/schema/schema.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { inviteKind, type InviteSpec } from '#kinds/invite/kind.ts';
 import { mfaDeviceKind, mfaDeviceName } from '#kinds/mfa-device/kind.ts';
 import { userPasswordKind } from '#kinds/user-password/kind.ts';
@@ -102,7 +103,7 @@ function enroll(
       'the one-time code is wrong; compare the clock of this device with the time of the cluster, and try the next code',
     );
   }
-  const added = new Date(now).toISOString();
+  const added = timestampOf(now);
   return parseResource(mfaDeviceKind, {
     kind: mfaDeviceKind.name,
     metadata: { name: mfaDeviceName(spec.user, randomUUID()) },
@@ -132,7 +133,7 @@ async function commit(
     const password = parseResource(userPasswordKind, {
       kind: userPasswordKind.name,
       metadata: { name },
-      spec: { hash: made.hash, changed: new Date(clock.now()).toISOString() },
+      spec: { hash: made.hash, changed: timestampOf(clock.now()) },
     });
     const replaced = new Set([`invite/${invite.metadata.name}`, `${userPasswordKind.name}/${name}`]);
     const others = (await credentialsOf(state, [name])).filter(

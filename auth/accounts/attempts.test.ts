@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loginAttemptsKind } from '#kinds/login-attempts/kind.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { startTestState, type TestState } from '#test/kit/state.ts';
 import { countAttempt, LOCKOUT_MS, MAX_FAILURES, nextAttempts, WINDOW_MS } from './attempts.ts';
 
@@ -27,7 +28,7 @@ describe('counting', () => {
   });
 
   test('refuses: any try while locked, and says for how long', () => {
-    const locked_until = new Date(NOW + 61_000).toISOString();
+    const locked_until = timestampOf(NOW + 61_000);
     expect(() => nextAttempts({ failures: [], locked_until }, NOW)).toThrow(
       expect.objectContaining({
         code: 'ACCOUNT_LOCKED',

@@ -5,6 +5,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseResource } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { loginAttemptsKind, type LoginAttemptsSpec } from '#kinds/login-attempts/kind.ts';
 import type { Change, ClusterState } from '../state/state.ts';
 
@@ -66,19 +67,19 @@ function lockedError(until: number, now: number): GatehouseError {
   return new GatehouseError(
     'ACCOUNT_LOCKED',
     `too many failed attempts; try again in ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`,
-    { details: { locked_until: new Date(until).toISOString() } },
+    { details: { locked_until: timestampOf(until) } },
   );
 }
 
 /** Gone by itself when it no longer counts, so that made-up names do not pile up. */
 function recordOf(name: string, { failures, lockedUntil }: Next, now: number): Resource<LoginAttemptsSpec> {
-  const expires = new Date(lockedUntil ?? now + WINDOW_MS).toISOString();
+  const expires = timestampOf(lockedUntil ?? now + WINDOW_MS);
   return parseResource(loginAttemptsKind, {
     kind: loginAttemptsKind.name,
     metadata: { name, expires },
     spec: {
-      failures: failures.map((time) => new Date(time).toISOString()),
-      ...(lockedUntil === undefined ? {} : { locked_until: new Date(lockedUntil).toISOString() }),
+      failures: failures.map((time) => timestampOf(time)),
+      ...(lockedUntil === undefined ? {} : { locked_until: timestampOf(lockedUntil) }),
     },
   });
 }

@@ -8,6 +8,7 @@ import { identityName } from '#core/identity.ts';
 import { parseResource } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Infer } from '#core/schema/schema.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { inviteKind } from '#kinds/invite/kind.ts';
 import { userKind } from '#kinds/user/kind.ts';
 import type { Caller } from '../guard/caller.ts';
@@ -36,16 +37,13 @@ export async function createInvite(context: InviteContext, caller: Caller, reque
     throw new GatehouseError('BAD_REQUEST', 'ttl: must be at most 48h', { details: { field: 'ttl' } });
   }
   const token = newInviteToken();
-  const expires = wholeSeconds(clock.now() + ttlMs);
+  const expires = timestampOf(clock.now() + ttlMs);
   const link = { name: inviteName(token.reveal()), expires };
   if (request.purpose === 'invite') await inviteUser(context, caller, request, link);
   else await resetUser(context, caller, request, link);
   emitLink(context, caller, request, expires);
   return { token: token.reveal(), url: inviteUrl(publicAddress, token.reveal()), expires };
 }
-
-const wholeSeconds = (time: number): string =>
-  new Date(Math.floor(time / 1000) * 1000).toISOString().replace('.000Z', 'Z');
 
 interface Link {
   readonly name: string;
@@ -126,7 +124,7 @@ function inviteOf({ clock }: InviteContext, caller: Caller, request: Request, li
     spec: {
       user: request.user,
       purpose: request.purpose,
-      created: new Date(clock.now()).toISOString(),
+      created: timestampOf(clock.now()),
       created_by: nameOf(caller),
       totp_secret: newOtpSecret().reveal(),
     },

@@ -8,6 +8,7 @@ import { parseX509 } from '#core/certs/x509/parse.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import type { GatehouseError } from '#core/errors/error.ts';
 import { parseIdentity, type Identity } from '#core/identity.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { loginAttemptsKind } from '#kinds/login-attempts/kind.ts';
 import { userPasswordKind } from '#kinds/user-password/kind.ts';
 import { PASSWORD, startAccounts, type Signed, type TestAccounts } from '#test/kit/accounts.ts';
@@ -46,10 +47,10 @@ describe('login', () => {
     const { clock, events } = house;
     const issued = await house.login(good());
     expect(issued).toMatchObject({ user: 'joe', roles: ['dev'], logins: ['root'] });
-    const mfa_verified = new Date(Math.floor(clock.now() / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+    const mfa_verified = timestampOf(Math.floor(clock.now() / 1000) * 1000);
     expect(identityIn(issued)).toMatchObject({ kind: 'user', name: 'joe', mfa_verified });
     const [device] = await devicesOf(house.state, 'joe');
-    expect(device?.spec.last_used).toBe(new Date(clock.now()).toISOString());
+    expect(device?.spec.last_used).toBe(timestampOf(clock.now()));
     expect(events.at(-1)).toEqual({
       event: 'user.login',
       user: 'joe',
@@ -203,7 +204,7 @@ describe('S7 lock-out', () => {
   test('refuses: the right credentials after five failures, for 20 minutes', async () => {
     for (let index = 0; index < 5; index++) expect(await wrong()).toBe('INVALID_CREDENTIALS');
     expect(await codeOf(house.login(good()))).toBe('ACCOUNT_LOCKED');
-    const expires = new Date(house.clock.now() + LOCKOUT_MS).toISOString();
+    const expires = timestampOf(house.clock.now() + LOCKOUT_MS);
     expect(house.eventsOf('user.lockout')).toEqual([
       { event: 'user.lockout', name: 'joe', expires, 'addr.remote': ADDRESS },
     ]);

@@ -5,6 +5,7 @@ import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { resourceName, type Resource } from '#core/resource.ts';
 import type { Infer } from '#core/schema/schema.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import { mfaDeviceKind } from '#kinds/mfa-device/kind.ts';
 import { userPasswordKind, type UserPasswordSpec } from '#kinds/user-password/kind.ts';
 import type { Caller } from '../guard/caller.ts';
@@ -112,7 +113,7 @@ async function establish(
 
 function useOf({ device, counter }: Proof, now: number): readonly Change[] {
   if (device === undefined || counter === undefined) return [];
-  const spec = { ...device.spec, last_counter: counter, last_used: new Date(now).toISOString() };
+  const spec = { ...device.spec, last_counter: counter, last_used: timestampOf(now) };
   return [{ do: 'update', resource: { ...device, kind: mfaDeviceKind.name, spec } }];
 }
 
@@ -139,7 +140,7 @@ async function strengthen(
 
 function emitLockout({ audit }: LoginContext, user: string, { locksUntil }: Attempt, address: string): void {
   if (locksUntil === undefined) return;
-  const expires = new Date(locksUntil).toISOString();
+  const expires = timestampOf(locksUntil);
   audit.emit({ event: 'user.lockout', name: user, expires, 'addr.remote': address });
 }
 

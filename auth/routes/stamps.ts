@@ -1,6 +1,7 @@
 // Who made a user or lock, and when: written by the auth service, whatever the document says. Pure.
 import { identityName } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
+import { timestampOf } from '#core/timestamp.ts';
 import type { LockSpec } from '#kinds/lock/kind.ts';
 import type { UserSpec } from '#kinds/user/kind.ts';
 import type { Caller } from '../guard/caller.ts';
@@ -24,7 +25,7 @@ function stampedUser(
   now: number,
 ): Resource<UserSpec> {
   const { created_by: given, ...spec } = resource.spec;
-  const own = { time: new Date(now).toISOString(), user: { name: nameOf(caller) } };
+  const own = { time: timestampOf(now), user: { name: nameOf(caller) } };
   const kept = (before as Resource<UserSpec> | undefined)?.spec.created_by;
   const stamp = before === undefined ? (mayBring(caller, given) ?? own) : kept;
   return { ...resource, spec: { ...spec, ...(stamp === undefined ? {} : { created_by: stamp }) } };
@@ -38,7 +39,7 @@ function stampedLock(
 ): Resource<LockSpec> {
   const { created_at, created_by, ...spec } = resource.spec;
   const given = { ...(created_at && { created_at }), ...(created_by && { created_by }) };
-  const own = { created_at: new Date(now).toISOString(), created_by: nameOf(caller) };
+  const own = { created_at: timestampOf(now), created_by: nameOf(caller) };
   if (before === undefined) return { ...resource, spec: { ...spec, ...own, ...mayBring(caller, given) } };
   const old = (before as Resource<LockSpec>).spec;
   return {
