@@ -3,7 +3,7 @@
 import type { AccessSet } from '#core/access/compile.ts';
 import { filterNodes, isVisible } from '#core/access/decide.ts';
 import type { WhereContext } from '#core/access/predicates.ts';
-import { couldAllow, decideResource } from '#core/access/rules.ts';
+import { couldAllow, decideResource, decideWhole, dependsOnResource } from '#core/access/rules.ts';
 import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
@@ -22,7 +22,7 @@ export interface Question {
   readonly kind: string;
   readonly audience?: Kind['audience'] | undefined;
   readonly verb: Verb;
-  /** About everything of the kind at once: rules with a condition do not count. */
+  /** About everything of the kind at once: rules with a condition allow nothing, and deny all. */
   readonly whole?: boolean | undefined;
   /** All left out: is there anything of the kind for which it would be allowed? */
   readonly resource?: Resource | undefined;
@@ -56,7 +56,7 @@ export function visible(
   resources: Iterable<Resource>,
 ): Iterable<Resource> {
   if (isUnfiltered(standing, question.kind)) return resources;
-  if (question.kind !== 'node' || standing.who !== 'user' || hasConditions(standing.access)) {
+  if (question.kind !== 'node' || standing.who !== 'user' || hasConditions(standing.access, 'node')) {
     return [...resources].filter((resource) => decide(standing, { ...question, resource }).allowed);
   }
   // There may be very many nodes: what the rules say is the same for all, and only their labels differ.
@@ -69,19 +69,18 @@ export function visible(
 /** True when the answer is the same for every resource of the kind. */
 export function isUnfiltered(standing: Standing, kind: string): boolean {
   if (standing.who !== 'user') return true;
-  return kind !== 'node' && !hasConditions(standing.access);
+  return kind !== 'node' && !hasConditions(standing.access, kind);
 }
 
-function hasConditions({ roles }: AccessSet): boolean {
-  return roles.some(({ allow, deny }) =>
-    [...allow.rules, ...deny.rules].some((rule) => rule.where !== undefined),
-  );
-}
+const hasConditions = (access: AccessSet, kind: string): boolean => dependsOnResource(access, kind, 'read');
 
 function decideForUser(access: AccessSet, question: Question): Answer {
   const { kind, verb, resource, session } = question;
   const described = resource && { name: resource.metadata.name, labels: resource.metadata.labels };
-  const byRules = decideResource(access, { kind, verb, resource: described, session });
+  const byRules =
+    question.whole === true
+      ? decideWhole(access, kind, verb)
+      : decideResource(access, { kind, verb, resource: described, session });
   const reasons = byRules.reasons.map((reason) => reason.text);
   if (userMayRead(kind, verb)) {
     if (byRules.reasons.some((reason) => reason.side === 'deny')) return { allowed: false, reasons };

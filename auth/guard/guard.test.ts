@@ -100,6 +100,67 @@ describe('identity', () => {
     await house.remove('lock', 'l');
   });
 
+  test('S18 what a user was forbidden since the certificate was made holds at once, and so does a lock on it', async () => {
+    await house.put('role', 'no-roles', {
+      deny: { rules: [{ resources: ['role'], verbs: ['*'] }] },
+      allow: { rules: [{ resources: ['event'], verbs: ['*'] }] },
+    });
+    const client = await house.issueUser('nora', ['editor']);
+    const identity = { roles: ['editor'] };
+    expect(await codeOf(client, ROLES)).toBe('ok');
+    await house.put('user', 'nora', { roles: ['editor', 'no-roles'] });
+    const same = await house.issueUser('nora', undefined, { identity });
+    for (const held of [client, same]) {
+      expect(await codeOf(held, ROLES)).toBe('ACCESS_DENIED');
+      // What it would allow needs a new certificate.
+      expect(await codeOf(held, '/v1/audit/events')).toBe('ACCESS_DENIED');
+    }
+    await house.put('lock', 'l', { target: { role: 'no-roles' } });
+    expect(await codeOf(client, WHOAMI)).toBe('LOCKED');
+    await house.remove('lock', 'l');
+  });
+
+  test('S16 S18 what was made by impersonation ends with the impersonator', async () => {
+    await house.put('user', 'bot', { roles: ['auditor'] });
+    await house.put('user', 'joe', { roles: ['editor'] });
+    const client = await house.issueUser('joe', undefined, {
+      identity: { roles: ['editor'], impersonator: 'bot' },
+    });
+    expect(await codeOf(client, ROLES)).toBe('ok');
+    for (const target of [{ user: 'bot' }, { role: 'auditor' }]) {
+      await house.put('lock', 'l', { target });
+      expect(await codeOf(client, ROLES)).toBe('LOCKED');
+      await house.remove('lock', 'l');
+    }
+    await house.put('user', 'bot', { roles: [], status: { is_locked: true } });
+    expect(await codeOf(client, ROLES)).toBe('LOCKED');
+    await house.remove('user', 'bot');
+    expect(await codeOf(client, ROLES)).toBe('ACCESS_DENIED');
+  });
+
+  test('S17 a rule about a part of a kind opens nothing that is about all of it', async () => {
+    const where = '!equals(resource.metadata.name, "x")';
+    await house.put('role', 'part', {
+      allow: {
+        rules: [
+          { resources: ['event', 'role', 'user'], verbs: ['list', 'read'], where },
+          { resources: ['cert_authority'], verbs: ['use'], where },
+        ],
+      },
+    });
+    const client = await house.issueUser('paul', ['part']);
+    const ask = async (path: string, body: object) =>
+      (await house.call(client, 'POST', path, body)).body?.['code'];
+    expect(await ask('/v1/audit/verify', {})).toBe('ACCESS_DENIED');
+    expect(await ask('/v1/access/check', { user: 'paul', verb: 'list', target: 'role' })).toBe(
+      'ACCESS_DENIED',
+    );
+    const database = { tls_public_key: 'x', hosts: ['db'], ttl: '1h' };
+    expect(await ask('/v1/certificates/db', database)).toBe('ACCESS_DENIED');
+    expect(await codeOf(client, ROLES)).toBe('ok');
+    expect(await codeOf(client, '/v1/resources/roles/x')).not.toBe('ok');
+  });
+
   test('S8 S20 a certificate made for one use is good for no call', async () => {
     await house.put('user', 'ivy', { roles: ['admin'] });
     for (const usage of ['db', 'app', 'kube']) {

@@ -30,6 +30,12 @@ export const isStanding = (found: Standing | NoStanding): found is Standing => '
 
 const MAX_KEPT = 1000;
 
+interface HeldRole {
+  readonly role: Resource<RoleSpec>;
+  /** Whether the certificate says so too; only then it allows anything. */
+  readonly isCertified: boolean;
+}
+
 export class StandingTable {
   readonly #state: Pick<ClusterState, 'get' | 'list'>;
   readonly #clock: Clock;
@@ -66,27 +72,44 @@ export class StandingTable {
   #ofUser(identity: UserIdentity, address: string): Standing | NoStanding {
     const misuse = misuseOf(identity, address);
     if (misuse !== undefined) return denied(misuse);
-    const user = this.#state.get('user', identity.name) as Resource<UserSpec> | undefined;
-    if (user === undefined) return denied(`the user ${quote(identity.name)} no longer exists`);
-    if (isUserLocked(user.spec, this.#clock.now())) {
-      return locked(
-        user.spec.status?.locked_message,
-        `the user ${quote(identity.name)} is locked (spec.status.is_locked)`,
-      );
+    const user = this.#holder(identity.name);
+    if ('code' in user) return user;
+    if (identity.impersonator !== undefined) {
+      // What was made for somebody else is only as good as who asked for it.
+      const impersonator = this.#holder(identity.impersonator);
+      if ('code' in impersonator) return impersonator;
     }
-    const roles = identity.roles.filter((role) => user.spec.roles.includes(role));
-    const lock = this.#lockOn({ user: identity.name, roles });
-    if (lock !== undefined) return lock;
-    const access = this.accessOf(user, roles);
+    const access = this.accessOf(user, identity.roles);
     return 'code' in access ? access : { who: 'user', identity, access };
   }
 
-  /** The roles of these names that exist, compiled for the user. */
-  accessOf(user: Resource<UserSpec>, names: readonly string[]): AccessSet | NoStanding {
-    const roles = names
+  /** A user who exists and is not locked, nor are its roles. */
+  #holder(name: string): Resource<UserSpec> | NoStanding {
+    const user = this.#state.get('user', name) as Resource<UserSpec> | undefined;
+    if (user === undefined) return denied(`the user ${quote(name)} no longer exists`);
+    if (isUserLocked(user.spec, this.#clock.now())) {
+      return locked(
+        user.spec.status?.locked_message,
+        `the user ${quote(name)} is locked (spec.status.is_locked)`,
+      );
+    }
+    return this.#lockOn({ user: name, roles: user.spec.roles }) ?? user;
+  }
+
+  /**
+   * What the user may do with a certificate for these roles: those that the user has now allow, and all that the user
+   * has now deny.
+   */
+  accessOf(user: Resource<UserSpec>, certified: readonly string[]): AccessSet | NoStanding {
+    const roles = user.spec.roles
       .map((name) => this.#state.get('role', name) as Resource<RoleSpec> | undefined)
-      .filter((role) => role !== undefined);
-    const versions = roles.map(({ metadata }) => [metadata.name, metadata.revision]);
+      .filter((role) => role !== undefined)
+      .map((role) => ({ role, isCertified: certified.includes(role.metadata.name) }));
+    const versions = roles.map(({ role: { metadata }, isCertified }) => [
+      metadata.name,
+      metadata.revision,
+      isCertified,
+    ]);
     const key = JSON.stringify([user.metadata.name, user.spec.traits, versions]);
     const access = this.#compiled.get(key) ?? this.#compile(user, roles);
     this.#compiled.delete(key);
@@ -98,14 +121,17 @@ export class StandingTable {
     return access;
   }
 
-  #compile(user: Resource<UserSpec>, roles: readonly Resource<RoleSpec>[]): AccessSet | NoStanding {
+  #compile(user: Resource<UserSpec>, roles: readonly HeldRole[]): AccessSet | NoStanding {
     try {
       const subject = {
         name: user.metadata.name,
-        roles: roles.map((role) => role.metadata.name),
+        roles: roles.filter(({ isCertified }) => isCertified).map(({ role }) => role.metadata.name),
         traits: user.spec.traits,
       };
-      return compileAccess(roles.map(accessRoleOf), subject, this.#predicates);
+      const compiled = roles.map(({ role, isCertified }) =>
+        isCertified ? accessRoleOf(role) : { ...accessRoleOf(role), allow: {} },
+      );
+      return compileAccess(compiled, subject, this.#predicates);
     } catch (error) {
       if (isCode(error, 'INVALID_RESOURCE')) return denied(error.message);
       throw error;

@@ -75,7 +75,7 @@ const signUserHandler = handler({
 
 const signDatabaseHandler = handler({
   endpoint: signDatabase,
-  access: { to: 'resource', kind: 'cert_authority', verbs: ['use'] },
+  access: { to: 'resource', kind: 'cert_authority', verbs: ['use'], whole: true },
   async handle(context, caller, request) {
     const { identity } = caller;
     if (identity === undefined || identity.kind === 'host') {
