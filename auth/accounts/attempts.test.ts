@@ -1,3 +1,4 @@
+// The lock-out as a table, and under tries at the same time.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loginAttemptsKind } from '#kinds/login-attempts/kind.ts';
 import { timestampOf } from '#core/timestamp.ts';

@@ -1,3 +1,5 @@
+// Links to sign up and to reset: who may make one, what it shows, that it works once, and what a reset or a delete
+// leaves behind (nothing).
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GatehouseError } from '#core/errors/error.ts';
 import { KINDS } from '#kinds/all.ts';

@@ -1,3 +1,5 @@
+// Logins: every setting of the second factor, lock-out, locks, and that neither answer nor work tells who exists (S9) or
+// lets the factors of two people count as one (S4).
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+// One-time codes against the vectors of RFC 4226 and RFC 6238, with their window and replays; base32.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fuzz } from './otp.fuzz.ts';

@@ -1,3 +1,4 @@
+// Password hashes against the reference implementation, what a new password must be, and the bounds on hashing.
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fuzz } from './phc.fuzz.ts';

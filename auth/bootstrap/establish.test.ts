@@ -1,3 +1,5 @@
+// First starts: the name of a cluster, moving one with --bootstrap and back again, starts that race, starts that are cut
+// short at each of their writes.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';

@@ -1,3 +1,4 @@
+// Preset roles at start: new ones, older texts, changed ones, two servers at once.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '#core/log.ts';
 import { KINDS } from '#kinds/all.ts';

@@ -1,3 +1,4 @@
+// The settings of the config file against those that admins make.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
