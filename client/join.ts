@@ -72,7 +72,13 @@ export async function renewIdentity(
       addresses: options.addresses,
       ...keys.publicKeys,
     });
-    const renewed = { ...record, ...keys.privateKeys, certificates, generation: record.generation + 1 };
+    const renewed = {
+      ...record,
+      ...keys.privateKeys,
+      certificates,
+      node_name: options.nodeName,
+      generation: record.generation + 1,
+    };
     await options.store.replace(renewed);
     return renewed;
   } finally {

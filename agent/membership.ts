@@ -1,0 +1,159 @@
+// Being a member: joins (trying on while no auth server answers), keeps the certificates fresh, and hands out the
+// connection of the identity that is in force.
+//
+//   joining ──> member ──(2/3 of the certificate's life)──> renewing ──> member
+//      └──(refused for good)──> failed
+import type { Api } from '#client/api.ts';
+import type { CredentialStore, HostRecord } from '#client/credentials.ts';
+import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from '#client/join.ts';
+import { parseX509 } from '#core/certs/x509/parse.ts';
+import { derFromPem } from '#core/certs/x509/pem.ts';
+import { sleep, type Clock } from '#core/clock.ts';
+import { formatDuration } from '#core/duration.ts';
+import { isCode } from '#core/errors/error.ts';
+import type { Log } from '#core/log.ts';
+import { backoffMs } from './backoff.ts';
+
+export interface MembershipOptions extends Omit<JoinOptions, 'log'> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: CredentialStore;
+}
+
+export interface Membership {
+  /** Resolves with the first identity; rejects at close, and when joining is refused for good. */
+  readonly joined: Promise<void>;
+  /** Rejects when joining is refused for good; never resolves. */
+  readonly failed: Promise<never>;
+  /** The identity in force; undefined before joining. */
+  record(): HostRecord | undefined;
+  /** The connection of the identity in force; only after `joined`. Do not close it. */
+  api(): Api;
+  close(): Promise<void>;
+}
+
+const JOIN_BACKOFF = { firstMs: 1000, maxMs: 60_000 };
+const RENEW_BACKOFF = { firstMs: 30_000, maxMs: 3_600_000 };
+/** Timers reach only so far; and a machine that slept looks again. */
+const MAX_SLEEP_MS = 6 * 3_600_000;
+const MAX_SKEW_MS = 30_000;
+
+/** Starts at once; the caller closes it. */
+export function startMembership(options: MembershipOptions): Membership {
+  return new RunningMembership(options);
+}
+
+class RunningMembership implements Membership {
+  readonly joined: Promise<void>;
+  readonly failed: Promise<never>;
+  readonly #options: MembershipOptions;
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+  #current: { readonly record: HostRecord; readonly api: Api } | undefined;
+  #hasSkew = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    const joined = Promise.withResolvers<void>();
+    const failed = Promise.withResolvers<never>();
+    this.joined = joined.promise;
+    this.failed = failed.promise;
+    this.joined.catch(() => {});
+    this.failed.catch(() => {});
+    this.#running = this.#run(joined.resolve).catch((error: unknown) => {
+      joined.reject(error as Error);
+      if (!this.#closing.signal.aborted) failed.reject(error as Error);
+    });
+  }
+
+  record(): HostRecord | undefined {
+    return this.#current?.record;
+  }
+
+  api(): Api {
+    if (this.#current === undefined) throw new Error('not a member yet');
+    return this.#current.api;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#current?.api.close();
+    await this.#running;
+  }
+
+  async #run(joined: () => void): Promise<void> {
+    const record = await this.#join();
+    this.#use(record);
+    joined();
+    await this.#keepFresh();
+  }
+
+  async #join(): Promise<HostRecord> {
+    const { clock, log } = this.#options;
+    for (let failures = 1; ; failures++) {
+      try {
+        return await becomeMember(this.#options);
+      } catch (error) {
+        if (!isCode(error) || !error.info.retryable) throw error;
+        const waitMs = backoffMs(JOIN_BACKOFF, failures);
+        log.warn({ err: error, retryIn: formatDuration(waitMs) }, 'cannot join the cluster yet');
+        await sleep(clock, waitMs, this.#closing.signal);
+      }
+    }
+  }
+
+  async #keepFresh(): Promise<void> {
+    const { clock, log, nodeName } = this.#options;
+    const { signal } = this.#closing;
+    let failures = 0;
+    let notBefore = 0;
+    while (this.#current !== undefined) {
+      const { record } = this.#current;
+      const waitMs = Math.max(renewalTime(record, nodeName), notBefore) - clock.now();
+      if (waitMs > 0) {
+        await sleep(clock, Math.min(waitMs, MAX_SLEEP_MS), signal);
+        continue;
+      }
+      try {
+        this.#use(await renewIdentity(record, this.#options));
+        failures = 0;
+        // Also when the clock of this machine is far ahead.
+        notBefore = clock.now() + RENEW_BACKOFF.maxMs;
+        log.info({ hostId: record.certificates.host_id }, 'the certificates of this host were renewed');
+      } catch (error) {
+        signal.throwIfAborted();
+        const pauseMs = backoffMs(RENEW_BACKOFF, ++failures);
+        notBefore = clock.now() + pauseMs;
+        const fields = { err: error, retryIn: formatDuration(pauseMs) };
+        log.warn(fields, 'the certificates of this host could not be renewed');
+      }
+    }
+  }
+
+  #use(record: HostRecord): void {
+    const before = this.#current?.api;
+    this.#current = { record, api: openHostApi(record, { onServerTime: (time) => this.#compare(time) }) };
+    before?.close();
+  }
+
+  /** Certificates fail in odd ways when clocks differ; say so before they do. */
+  #compare(serverTime: number): void {
+    const { clock, log } = this.#options;
+    const skewMs = serverTime - clock.now();
+    const isOff = Math.abs(skewMs) > MAX_SKEW_MS;
+    if (isOff && !this.#hasSkew) {
+      log.warn(
+        { aheadBySeconds: Math.round(skewMs / 1000) },
+        'the clock of the auth service differs from the clock of this machine; set both with NTP',
+      );
+    }
+    this.#hasSkew = isOff;
+  }
+}
+
+/** When two thirds of the certificate's time are over; at once when it is for another name. */
+export function renewalTime(record: HostRecord, nodeName: string): number {
+  if (record.node_name !== nodeName) return 0;
+  const { notBefore, notAfter } = parseX509(derFromPem(record.certificates.tls_certificate));
+  return notBefore + Math.floor(((notAfter - notBefore) * 2) / 3);
+}

@@ -1,0 +1,85 @@
+import { expect, it } from 'vitest';
+import type { Api } from '#client/api.ts';
+import type { HostRecord } from '#client/credentials.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import { silentLog } from '#core/log.ts';
+import { FakeClock } from '#test/kit/clock.ts';
+import { backoffMs } from './backoff.ts';
+import { startPresence, type Presence } from './presence.ts';
+
+interface Beat {
+  readonly at: number;
+  readonly ttl: string;
+}
+
+function start(clock: FakeClock, isAnswered: () => boolean): { presence: Presence; beats: Beat[] } {
+  const beats: Beat[] = [];
+  const call = async (_: unknown, request: { ttl: string }): Promise<object> => {
+    if (!isAnswered()) throw new GatehouseError('UNAVAILABLE', 'nobody there');
+    beats.push({ at: clock.now(), ttl: request.ttl });
+    return { server_version: '0.1.0' };
+  };
+  const membership = {
+    joined: Promise.resolve(),
+    record: () => ({}) as HostRecord,
+    api: () => ({ call }) as unknown as Api,
+  };
+  const presence = startPresence({
+    clock,
+    log: silentLog,
+    version: '0.1.0',
+    membership,
+    ready: Promise.resolve(),
+    resources: () => [],
+  });
+  return { presence, beats };
+}
+
+it('ok: one heartbeat a minute, give or take a tenth, good for ten minutes; the last one for a second', async () => {
+  const clock = new FakeClock();
+  const { presence, beats } = start(clock, () => true);
+  await clock.advance(0);
+  await clock.advance(50 * 60_000);
+  const gaps = beats.slice(1).map(({ at }, index) => at - (beats[index]?.at ?? 0));
+  expect(gaps.length).toBeGreaterThan(40);
+  for (const gap of gaps) {
+    expect(gap).toBeGreaterThanOrEqual(54_000);
+    expect(gap).toBeLessThanOrEqual(66_000);
+  }
+  expect(new Set(gaps).size).toBeGreaterThan(10);
+  expect(new Set(beats.map(({ ttl }) => ttl))).toEqual(new Set(['10m0s']));
+  await presence.close();
+  expect(beats.at(-1)?.ttl).toBe('1s');
+});
+
+it('R29 ok: attempts are spread and grow to a minute while nobody answers; then it goes on as before', async () => {
+  const clock = new FakeClock();
+  let isAnswered = false;
+  const { presence, beats } = start(clock, () => isAnswered);
+  await clock.advance(0);
+  await clock.advance(10 * 60_000);
+  expect(presence.counts.failed).toBeGreaterThan(10);
+  expect(presence.counts.failed).toBeLessThan(30);
+  expect(presence.health()).toEqual({ ready: false, reason: 'no heartbeat was answered yet' });
+  isAnswered = true;
+  await clock.advance(60_000);
+  expect(presence.health()).toEqual({ ready: true });
+  expect(beats.length).toBeGreaterThanOrEqual(1);
+  isAnswered = false;
+  await clock.advance(5 * 60_000);
+  expect(presence.health().ready).toBe(false);
+  expect(presence.health().reason).toMatch(/^no heartbeat was answered for /);
+  // Nobody waits for a server that is away.
+  await presence.close();
+});
+
+it('ok: the wait after a failure is at least half of a bound that doubles', () => {
+  for (let failures = 1; failures < 40; failures++) {
+    const bound = Math.min(60_000, 1000 * 2 ** (failures - 1));
+    for (let i = 0; i < 20; i++) {
+      const waitMs = backoffMs({ firstMs: 1000, maxMs: 60_000 }, failures);
+      expect(waitMs).toBeGreaterThanOrEqual(bound / 2);
+      expect(waitMs).toBeLessThanOrEqual(bound + 1);
+    }
+  }
+});
