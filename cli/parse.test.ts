@@ -170,6 +170,7 @@ describe('refusals', () => {
       '--constructor is not a flag of tool users add',
     ],
     ['a flag without its value', 'users add joe --ttl', '--ttl needs a value: --ttl=TIME'],
+    ['a flag in place of a value', 'users add joe --ttl --force', '--ttl needs a value: --ttl=TIME'],
     ['a flag given twice', 'users add joe --ttl 1m --ttl 2m', '--ttl is given twice'],
     ['a bad duration', 'users add joe --ttl=soon', '--ttl: "soon" is not a duration such as 30s'],
     [
@@ -179,7 +180,7 @@ describe('refusals', () => {
     ],
     ['a number too large', 'users add joe --limit=101', '--limit: must be a number from 1 to 100'],
     ['a switch with another word', 'users add joe --force=maybe', '--force: must be true or false'],
-    ['an empty text', '-c= get', '--config: needs a value, and an empty one was given'],
+    ['an empty text', '--config= get', '--config: needs a value, and an empty one was given'],
     ['a missing word', 'users add', 'USER is missing: the name of the user'],
     ['a word too many', 'users add a b c', '"c" is one word too many'],
   ])('refuses: %s', async (_, line, message) => {

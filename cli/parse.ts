@@ -114,16 +114,20 @@ function readFlag(
   const { name, flag, attached } = word.startsWith('--')
     ? longFlag(flags, word, path)
     : shortFlag(flags, word, path);
-  const isSwitch = flag.value === undefined;
-  const next = words[at + 1];
-  if (!isSwitch && attached === undefined && next === undefined) {
-    throw usage(`--${name} needs a value: --${name}=${flag.value}`);
-  }
-  const value = attached ?? (isSwitch ? 'true' : (next ?? ''));
   const before = texts.get(name) ?? [];
   if (before.length > 0 && !flag.isRepeated) throw usage(`--${name} is given twice`);
-  texts.set(name, [...before, value]);
-  return attached === undefined && !isSwitch ? 1 : 0;
+  if (attached === undefined && flag.value !== undefined) {
+    texts.set(name, [...before, requireValue(name, flag.value, words[at + 1])]);
+    return 1;
+  }
+  texts.set(name, [...before, attached ?? 'true']);
+  return 0;
+}
+
+/** A word that begins with a dash is the next flag; as a value it can be written after "=". */
+function requireValue(name: string, says: string, next: string | undefined): string {
+  if (next !== undefined && (next === '-' || !next.startsWith('-'))) return next;
+  throw usage(`--${name} needs a value: --${name}=${says}`);
 }
 
 interface FoundFlag {
