@@ -1,12 +1,15 @@
 // The recent changes of a store of this process, and watches on them. One ring is shared by all watches, each of
 // which is only a position in it: a slow reader holds no buffer, costs a writer nothing, and falls back to `older`
 // (a change log on disk) when the ring has moved on.
+import { randomInt } from 'node:crypto';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { WatchBatch, WatchEvent, WatchQuery } from './backend.ts';
 import { checkWatch } from './bounds.ts';
 import { openRing, type RingBounds } from './change-ring.ts';
 
 export interface ChangesOptions extends RingBounds {
+  /** Whether a watch may start at a position; default: at any from the oldest to the newest. */
+  readonly isKnown?: (position: number) => boolean;
   /**
    * Whole batches right after a position, oldest first and bounded in size; never empty when there are newer changes.
    * Undefined when the position is older than what is kept.
@@ -58,6 +61,7 @@ export function openChanges(options: ChangesOptions): Changes {
     },
     async *watch(query) {
       const position = checkWatch(query);
+      if (options.isKnown?.(position) === false) throw compacted('not, or no longer, known to the store');
       const stop = AbortSignal.any([query.signal, ending.signal]);
       stop.addEventListener('abort', wakeAll);
       try {
@@ -127,7 +131,8 @@ function compacted(why: string): GatehouseError {
 
 /** A revision to start a new history from: above all that this or an earlier store at the place has given out. */
 export function newHistoryRevision(now: number, last: number): number {
-  // Stores count up from a thousand per millisecond of wall clock, far more than they can write; the second term
-  // keeps the order when the clock was set back.
-  return Math.max(now * 1000, last === 0 ? 0 : last + 2 ** 32);
+  // Stores count up from a thousand per millisecond of wall clock, far more than they can write. Where the clock was
+  // set back, chance keeps two histories that go on from the same point apart.
+  const start = now * 1000;
+  return last === 0 || start > last ? start : last + 2 ** 20 + randomInt(2 ** 32);
 }

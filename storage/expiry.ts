@@ -21,6 +21,8 @@ export interface Sweeper {
 /** Expiries this close together share one sweep. */
 const GATHER_MS = 1000;
 const RETRY_MS = 10_000;
+/** Timers do not notice when the clock is set forward; looking now and then does. */
+const LOOK_AGAIN_MS = 60_000;
 
 export function startSweeper(options: SweeperOptions): Sweeper {
   const { clock } = options;
@@ -32,7 +34,7 @@ export function startSweeper(options: SweeperOptions): Sweeper {
     if (closed || at >= due) return;
     timer?.cancel();
     due = at;
-    timer = clock.after(at - clock.now(), run);
+    timer = clock.after(Math.min(at - clock.now(), LOOK_AGAIN_MS), run);
   };
   const armEarliest = (): void => {
     const earliest = options.earliest();

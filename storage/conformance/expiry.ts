@@ -144,4 +144,41 @@ export const expiry: readonly Case[] = [
       expect(batches.at(-1)!.events[0]).toMatchObject({ item: { key: 'a', expires } });
     },
   },
+  {
+    name: 'ok: a clock set forward or back by hours: what has expired is gone at once, its delete event within a minute',
+    async run({ backend, clock }) {
+      const from = await backend.revision();
+      await backend.put(item('a', 'x', clock.now() + 3600 * SECOND));
+      clock.step(-5 * 3600 * SECOND);
+      await backend.put(item('b', 'x', clock.now() + 60 * SECOND));
+      await clock.advance(62 * SECOND);
+      expect(await contents(backend)).toEqual(['a=x']);
+      clock.step(7 * 3600 * SECOND);
+      expect(await contents(backend)).toEqual([]);
+      await clock.advance(61 * SECOND);
+      const batches = await watchUntil({ backend, clock }, { from }, (all) => briefs(all).length > 3);
+      expect(briefs(batches)).toEqual(['a=x', 'b=x', '-b', '-a']);
+    },
+  },
+  {
+    name: 'ok: ten thousand items that expire in the same second',
+    async run({ backend, clock }) {
+      const expires = clock.now() + 5 * SECOND;
+      const put = (key: string) => {
+        const action = { do: 'put', value: new Uint8Array(10), expires } as const;
+        return { key, condition: { is: 'absent' }, action } as const;
+      };
+      for (let group = 0; group < 10; group++) {
+        await backend.atomicWrite(Array.from({ length: 1000 }, (_, n) => put(`k/${group}/${n}`)));
+      }
+      const from = await backend.put(item('last', 'x'));
+      await clock.advance(7 * SECOND);
+      const gone = new Set<string>();
+      await watchUntil({ backend, clock }, { from }, (all) => {
+        for (const text of briefs(all.slice(-1))) gone.add(text);
+        return gone.size === 10_000;
+      });
+      expect(await contents(backend)).toEqual(['last=x']);
+    },
+  },
 ];

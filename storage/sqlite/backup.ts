@@ -16,7 +16,7 @@ import {
 } from '../backend.ts';
 import { toStorageError } from './errors.ts';
 import { errnoOf, syncFolder, toFileError } from './files.ts';
-import { createTables, writeMeta } from './schema.ts';
+import { createTables, markAsBackup } from './schema.ts';
 
 /** Items copied in one go; between them the event loop, and so writers, have their turn. */
 const ITEMS_AT_ONCE = 250;
@@ -49,8 +49,7 @@ async function copyInto(partial: string, source: Pick<Backend, 'range' | 'watch'
     const copy = prepareCopy(db);
     const { first, last } = await copyItems(source, copy);
     const revision = first === last ? last : await copyChanges(source, copy, first, last);
-    writeMeta(db, 'home', 'backup');
-    writeMeta(db, 'floor', Number(revision));
+    markAsBackup(db, Number(revision));
     db.exec('COMMIT');
     return revision;
   } finally {

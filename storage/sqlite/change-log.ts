@@ -36,6 +36,7 @@ export function prepareChangeLog(db: DatabaseSync) {
     db,
     `SELECT count(*) AS events, coalesce(sum(${BYTES}), 0) AS bytes FROM changes WHERE position <= ?`,
   );
+  const at = prepareRows(db, 'SELECT 1 FROM changes WHERE position = ?');
   const cut = db.prepare('DELETE FROM changes WHERE position <= ?');
   const setFloor = db.prepare("UPDATE meta SET value = ? WHERE name = 'floor'");
 
@@ -67,6 +68,7 @@ export function prepareChangeLog(db: DatabaseSync) {
       }
       return batches;
     },
+    has: (position: number): boolean => at.first(position) !== undefined,
     oldest(limit: number): LogRow[] {
       return Array.from(oldest.each(limit), ([revision, at, bytes]) => {
         return { revision: Number(revision), at: Number(at), bytes: Number(bytes) };

@@ -129,6 +129,16 @@ test('refuses: a place that cannot be written, saying which', async () => {
   await expect(open()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
 });
 
+test('S28 a symbolic link in place of the file is not followed', async () => {
+  const target = join(folder, `${count++}-target`);
+  writeFileSync(target, 'somebody else owns this', { mode: 0o644 });
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(target, path);
+  await expect(open()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  expect(statSync(target).mode & 0o777).toBe(0o644);
+  expect(readFileSync(target, 'utf8')).toBe('somebody else owns this');
+});
+
 test.each([
   [
     'text',

@@ -2,6 +2,7 @@
 // Everything that changes runs between BEGIN and COMMIT; the writer keeps the transaction, and undoes the counters
 // with it.
 import type { WatchBatch, WatchEvent } from '../backend.ts';
+import { newHistoryRevision } from '../changes.ts';
 import { failedCondition, type Write } from '../write.ts';
 import type { ChangeLog, LogRow } from './change-log.ts';
 import type { Items } from './items.ts';
@@ -32,17 +33,26 @@ export class Ledger {
   readonly #items: Items;
   readonly #log: ChangeLog;
   readonly #limits: HistoryLimits;
+  readonly #opened: number;
+  #start: number | undefined;
   #position: Position;
 
   constructor(items: Items, log: ChangeLog, position: Position, limits: HistoryLimits) {
     this.#items = items;
     this.#log = log;
     this.#position = position;
+    this.#opened = position.revision;
     this.#limits = limits;
   }
 
   get position(): Position {
     return this.#position;
+  }
+
+  /** Whether a watch can stand here: at a change that is kept, or where the kept ones begin or end. */
+  isKnown(position: number): boolean {
+    const { revision, floor } = this.#position;
+    return position === revision || position === floor || this.#log.has(position);
   }
 
   /** Back to the position before the transaction that was rolled back. */
@@ -63,7 +73,7 @@ export class Ledger {
     const changing = write.steps.filter(
       ({ key, action }) => action.do === 'put' || (action.do === 'delete' && heads.has(key)),
     );
-    const next = this.#position.revision + changing.length;
+    const next = this.#before(now) + changing.length;
     const revision = String(next);
     const events = changing.map(({ key, action }): WatchEvent => {
       if (action.do !== 'put') {
@@ -118,8 +128,18 @@ export class Ledger {
     return heads;
   }
 
+  /**
+   * The revision that the next change follows. The first change since the store was opened leaves room: had the file
+   * lost its newest changes (an older copy put in its place, a disk that forgot at a power loss), their revisions
+   * would otherwise be given out again.
+   */
+  #before(now: number): number {
+    const { revision } = this.#position;
+    return revision === this.#opened ? (this.#start ??= newHistoryRevision(now, revision)) : revision;
+  }
+
   #remove(keys: readonly string[], now: number, batches: WatchBatch[]): void {
-    const revision = String(this.#position.revision + keys.length);
+    const revision = String(this.#before(now) + keys.length);
     for (const key of keys) this.#items.remove(key);
     const events = keys.map((key): WatchEvent => ({ type: 'delete', key, revision }));
     this.#record(events, now, batches);
@@ -128,7 +148,8 @@ export class Ledger {
   /** Logs the events of one change, whose revision is the position of the last of them. */
   #record(events: readonly WatchEvent[], at: number, batches: WatchBatch[]): void {
     if (events.length === 0) return;
-    const { revision: before, bytes, ...rest } = this.#position;
+    const { bytes, ...rest } = this.#position;
+    const before = this.#before(at);
     const revision = before + events.length;
     let added = 0;
     for (const [index, event] of events.entries()) {

@@ -63,6 +63,7 @@ export async function openSqlite(options: SqliteOptions): Promise<SqliteBackend>
     newest: position.revision,
     maxEvents: Math.min(RING_EVENTS, limits.events),
     maxBytes: Math.min(RING_BYTES, limits.bytes),
+    isKnown: (position) => ledger.isKnown(position),
     older: (after) =>
       after < ledger.position.floor ? undefined : history.batchesAfter(after, LOG_PAGE_BYTES),
   });

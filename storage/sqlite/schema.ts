@@ -54,7 +54,21 @@ export function prepareSchema(db: DatabaseSync, path: string, now: number): Prep
   return { position: readPosition(db), restored };
 }
 
-export function readPosition(db: DatabaseSync): Position {
+/** Stands for a home in a copy that was never opened. */
+const NO_HOME = 'backup';
+
+/** Makes `meta` that of a copy of the store at `revision`. */
+export function markAsBackup(db: DatabaseSync, revision: number): void {
+  writeMeta(db, 'home', NO_HOME);
+  writeMeta(db, 'floor', revision);
+}
+
+/** Whether the file is a backup that no store has been opened on. */
+export function isBackup(db: DatabaseSync): boolean {
+  return readMeta(db, 'home') === NO_HOME;
+}
+
+function readPosition(db: DatabaseSync): Position {
   const floor = Number(readMeta(db, 'floor'));
   const size = 'sum(length(key) + coalesce(length(value), 0))';
   return {
@@ -65,18 +79,18 @@ export function readPosition(db: DatabaseSync): Position {
   };
 }
 
-export function writeMeta(db: DatabaseSync, name: string, value: string | number): void {
+function writeMeta(db: DatabaseSync, name: string, value: string | number): void {
   db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value').run(
     name,
     value,
   );
 }
 
-export function readMeta(db: DatabaseSync, name: string): unknown {
+function readMeta(db: DatabaseSync, name: string): unknown {
   return db.prepare('SELECT value FROM meta WHERE name = ?').get(name)?.['value'];
 }
 
-/** Inside the caller's transaction; the caller adds `home` and `floor` to `meta`. */
+/** Inside the caller's transaction; the caller fills `meta`. */
 export function createTables(db: DatabaseSync): void {
   db.exec(TABLES);
 }
