@@ -10,6 +10,7 @@ import { timestampOf } from '#core/timestamp.ts';
 import { inviteKind, type InviteSpec } from '#kinds/invite/kind.ts';
 import { mfaDeviceKind, mfaDeviceName } from '#kinds/mfa-device/kind.ts';
 import { userPasswordKind } from '#kinds/user-password/kind.ts';
+import { userKind } from '#kinds/user/kind.ts';
 import type { Caller } from '../guard/caller.ts';
 import { credentialsOf } from '../routes/credentials.ts';
 import type { Change } from '../state/state.ts';
@@ -69,7 +70,8 @@ interface Found {
 
 async function requireInvite(context: LoginContext, { address }: Address, token: string): Promise<Found> {
   const invite = await context.state.read(inviteKind, inviteName(token));
-  const user = invite === undefined ? undefined : context.state.get('user', invite.spec.user);
+  // From the store: the local copy of another auth server may not have the user yet.
+  const user = invite && (await context.state.read(userKind, invite.spec.user));
   if (invite !== undefined && user !== undefined) return { invite, user };
   context.audit.emit({
     event: 'auth.failure',

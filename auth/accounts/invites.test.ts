@@ -314,6 +314,14 @@ describe('a reset', () => {
 });
 
 describe('a deleted user', () => {
+  test('refuses: a delete that was planned before the link was accepted, as it would leave a password', async () => {
+    const { token } = await invite('joe');
+    const planned = house.state.get('user', 'joe')!.metadata.revision!;
+    await accept(token);
+    const remove = { do: 'delete', kind: 'user', name: 'joe', revision: planned } as const;
+    expect(await codeOf(house.state.write([remove]))).toBe('CONDITION_FAILED');
+  });
+
   test('ok: nothing of the old one reaches a new user of the name, whatever was left behind', async () => {
     await house.signUp('joe');
     for (let index = 0; index < 5; index++) await countAttempt(house.context, 'joe');

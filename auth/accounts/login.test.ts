@@ -312,6 +312,12 @@ describe('S9 nothing tells who exists', () => {
 });
 
 describe('S4 factors belong to one person', () => {
+  test('S4 refuses: the device of a user whose name begins alike', async () => {
+    const near = await house.signUp('joe:x');
+    expect(await codeOf(house.login({ user: 'joe', otp: house.codeOf(near) }))).toBe('INVALID_CREDENTIALS');
+    expect(await codeOf(house.login(good(near)))).toBe('ok');
+  });
+
   test('S4 logins with factors of two people in any order: in only with both of one, and as that one', async () => {
     const amy = await house.signUp('amy', { password: OTHER_PASSWORD });
     const people = {

@@ -33,9 +33,10 @@ export interface Contents {
 /** Into an empty store (else ALREADY_EXISTS), or on from where a write of the same file stopped (`isResumed`). */
 export async function writeContents(
   state: ClusterState,
-  { record, resources, digest }: Contents,
+  { record: given, resources, digest }: Contents,
   isResumed: boolean,
 ): Promise<void> {
+  const record = withoutHalf(given);
   const chunks = chunksOf(resources);
   if (!isResumed && chunks.length === 1) {
     await state.write([record, ...resources].map(creation));
