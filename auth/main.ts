@@ -7,6 +7,7 @@ import type { AuthConfig } from '#config/config.ts';
 import type { StaticToken } from '#join/method.ts';
 import { KINDS } from '#kinds/all.ts';
 import { openStorage, type StorageConfig } from '#storage/all.ts';
+import { observeBackend } from '#storage/wrap/observe.ts';
 import { startAdminIdentity } from './admin-identity.ts';
 import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
@@ -18,6 +19,7 @@ import { openAudit } from './open-audit.ts';
 import { prepareCluster } from './presets/start.ts';
 import { routesOf } from './routes/all.ts';
 import { startServer, type MountedRoute, type ServerLimits } from './server.ts';
+import { observeAudit, type AuthObserver } from './observer.ts';
 import { openState } from './state/open.ts';
 import type { ClusterState } from './state/state.ts';
 
@@ -48,6 +50,7 @@ export interface AuthOptions {
   /** Join tokens of the configuration file. */
   readonly staticTokens?: readonly StaticToken[] | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
+  readonly observer?: AuthObserver | undefined;
 }
 
 export interface Auth {
@@ -113,6 +116,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
       names: options.names,
       machine: options.nodeName,
       limits: options.limits,
+      observer: options.observer,
       routes: routesOf({ staticTokens: options.staticTokens ?? [], clock }),
     }),
     (part) => part.close(),
@@ -126,8 +130,9 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
 
 /** What stands below the server: store, state, authorities and log of an established cluster. */
 async function openParts(options: AuthOptions, hostId: string, opened: Opened) {
-  const { clock, log } = options;
-  const backend = opened(await openStorage(options.storage, options), (part) => part.close());
+  const { clock, log, observer } = options;
+  const store = opened(await openStorage(options.storage, options), (part) => part.close());
+  const backend = observer === undefined ? store : observeBackend(store, { observe: observer.stored });
   const state = opened(openState({ backend, kinds: KINDS, clock, log }), (part) => part.close());
   await state.ready;
   const cluster = await establishCluster({ ...options, state, fallbackName: hostId });
@@ -137,8 +142,8 @@ async function openParts(options: AuthOptions, hostId: string, opened: Opened) {
     await openAuthorities({ ...options, clusterName, state, signatureAlgorithm }),
     (part) => part.close(),
   );
-  const { audit, verifyAudit } = await openAudit({ ...options, clusterName, state, writer: hostId });
-  opened(audit, (part) => part.close());
+  const { verifyAudit, ...opening } = await openAudit({ ...options, clusterName, state, writer: hostId });
+  const audit = opened(observeAudit(opening.audit, observer), (part) => part.close());
   await prepareCluster({ ...options, state, audit, cluster });
   return { state, authorities, audit, verifyAudit, clusterName, backup: backend.backup?.bind(backend) };
 }

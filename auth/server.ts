@@ -9,6 +9,7 @@ import { identityName } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { RouteAccess } from './guard/access.ts';
 import type { Caller } from './guard/caller.ts';
+import { observeCalls, type AuthObserver } from './observer.ts';
 import { ROUTES } from './routes/all.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
 import { parseJsonBody } from './server-body.ts';
@@ -53,6 +54,7 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits> | undefined;
   /** All of routes/all.ts unless a test says otherwise. */
   readonly routes?: readonly Route[] | undefined;
+  readonly observer?: AuthObserver | undefined;
 }
 
 export interface MountedRoute {
@@ -81,6 +83,7 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
     (secure) => (app.server as HttpsServer).setSecureContext(secure),
   );
   const app = createApp(certificate.current(), limits);
+  if (options.observer !== undefined) observeCalls(app, options.observer);
   const mounted = mountAll(app, context, options.routes ?? ROUTES);
   try {
     await app.listen({ host, port });
