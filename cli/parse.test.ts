@@ -1,10 +1,7 @@
-import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { FakeClock } from '#test/kit/clock.ts';
+import { runCli } from '#test/kit/cli.ts';
 import * as flag from './arguments.ts';
 import { command, type Program } from './arguments.ts';
-import type { Io } from './io.ts';
-import { runProgram } from './run.ts';
 
 interface Seen {
   globals: object;
@@ -67,27 +64,8 @@ function program(seen: Seen): Program<Seen> {
 
 async function run(line: string | readonly string[]) {
   const seen: Seen = { globals: {}, calls: [] };
-  let stdout = '';
-  let stderr = '';
-  const io: Io = {
-    stdin: Readable.from([]),
-    stdout: { write: (chunk) => (stdout += String(chunk)) },
-    stderr: { write: (chunk) => (stderr += String(chunk)) },
-    env: {},
-    home: undefined,
-    hostname: 'box',
-    uid: 0,
-    clock: new FakeClock(),
-  };
-  const words = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
-  const exitCode = await runProgram(program(seen), words, io);
-  return {
-    exitCode,
-    stdout,
-    stderr,
-    globals: seen.globals,
-    call: seen.calls[0] as flag.Given<flag.Flags> | undefined,
-  };
+  const result = await runCli(program(seen), line);
+  return { ...result, globals: seen.globals, call: seen.calls[0] as flag.Given<flag.Flags> | undefined };
 }
 
 describe('flags', () => {

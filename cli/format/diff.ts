@@ -11,18 +11,27 @@ export interface DiffLine {
 /** Set by the server at each write: they differ always and say nothing. */
 const IGNORED = new Set(['metadata.revision']);
 
-/** Undefined means that there is no such resource. Values are shown as JSON, on one line each. */
+/** `before` is undefined for a new resource. Values are shown as JSON, on one line each. */
 export function diffLines(before: unknown, after: unknown): readonly DiffLine[] {
   const lines: DiffLine[] = [];
-  compare(before, after, '', lines);
+  compare(before ?? bare(after), after, '', lines);
   return lines;
+}
+
+/** What the heading says already is not said again as a difference. */
+function bare(resource: unknown): unknown {
+  if (!isPlainObject(resource)) return {};
+  const { kind, version, metadata } = resource;
+  return { kind, version, metadata: isPlainObject(metadata) ? { name: metadata['name'] } : {} };
 }
 
 function compare(before: unknown, after: unknown, path: string, lines: DiffLine[]): void {
   if (IGNORED.has(path) || isDeepStrictEqual(plain(before), plain(after))) return;
-  if (isPlainObject(before) && isPlainObject(after)) {
-    for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      compare(before[key], after[key], pathTo(path, key), lines);
+  const [old, fresh] = [fieldsOf(before, after), fieldsOf(after, before)];
+  const isEmpty = Object.keys({ ...old, ...fresh }).length === 0;
+  if (old !== undefined && fresh !== undefined && !isEmpty) {
+    for (const key of new Set([...Object.keys(old), ...Object.keys(fresh)])) {
+      compare(old[key], fresh[key], pathTo(path, key), lines);
     }
     return;
   }
@@ -32,6 +41,12 @@ function compare(before: unknown, after: unknown, path: string, lines: DiffLine[
   }
   if (before !== undefined) lines.push({ sign: '-', text: `${path}: ${shown(before)}` });
   if (after !== undefined) lines.push({ sign: '+', text: `${path}: ${shown(after)}` });
+}
+
+/** What is not there counts as a map without fields when the other side is a map with some. */
+function fieldsOf(value: unknown, other: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (isPlainObject(value)) return value;
+  return value === undefined && isPlainObject(other) && Object.keys(other).length > 0 ? {} : undefined;
 }
 
 /** Entries that went and came; the others are left out. When only their order changed, the lists as a whole. */

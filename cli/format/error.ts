@@ -20,6 +20,8 @@ export function formatError(error: unknown, look: ErrorLook): FormattedError {
   const body = toErrorBody(error);
   const message = isCode(error) ? body.message : `${body.message}: ${messageOf(error)}`;
   const remedy = isCode(error) ? remedyOf(error) : body.remedy;
+  // What is wrong with a command line is said in full by the message.
+  const showsRemedy = remedy !== '' && !(isCode(error, 'USAGE') && remedy === error.info.remedy);
   const causes = look.withCauses ? causesOf(error) : [];
   if (look.asJson) {
     const value = { error: { ...body, message, remedy, ...(causes.length === 0 ? {} : { causes }) } };
@@ -27,7 +29,7 @@ export function formatError(error: unknown, look: ErrorLook): FormattedError {
   }
   const lines = [
     `${paint('ERROR:', 'red', look.colours)} ${indented(message)}`,
-    ...(remedy === '' ? [] : [`  ${oneLine(remedy)}`]),
+    ...(showsRemedy ? [`  ${oneLine(remedy)}`] : []),
     ...denialLine(error),
     ...causes.map((cause) => `  caused by: ${indented(cause)}`),
   ];
@@ -42,7 +44,9 @@ function remedyOf(error: GatehouseError): string {
 
 function denialLine(error: unknown): string[] {
   const id = isCode(error) ? error.details['denial_id'] : undefined;
-  return typeof id === 'string' ? [`  Denial id: ${oneLine(id)}`] : [];
+  return isCode(error) && typeof id === 'string' && !error.message.includes(id)
+    ? [`  Denial id: ${oneLine(id)}`]
+    : [];
 }
 
 /** The chain of causes, outermost first; of a bug its stack as well. */

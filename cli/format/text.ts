@@ -51,7 +51,8 @@ const STEPS: readonly (readonly [number, string])[] = [
 /** "in 59m", "3h ago", "now". */
 export function relativeTime(time: number, now: number): string {
   const ms = Math.abs(time - now);
-  const step = STEPS.find(([size]) => ms >= size);
+  // Rounded before the unit is chosen: 59 minutes and 59 seconds are an hour to a reader.
+  const step = STEPS.find(([size]) => ms >= size * 0.98);
   if (step === undefined) return 'now';
   const text = `${Math.round(ms / step[0])}${step[1]}`;
   return time > now ? `in ${text}` : `${text} ago`;

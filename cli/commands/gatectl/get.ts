@@ -84,6 +84,6 @@ async function read(
 
 function noteSecrets({ out }: Gatectl): void {
   out.note(
-    'NOTE: passwords, second factors, tokens of links and private keys are left out; a cluster started from this gets new authorities. Add --with-secrets for a copy with everything.',
+    'NOTE: join tokens are in this output: keep it as secret as they are. Passwords, second factors and private keys are not; a cluster started from it makes new authorities. --with-secrets adds them.',
   );
 }

@@ -4,6 +4,8 @@ import { apply } from '#core/api/resources.ts';
 import * as flag from '../../arguments.ts';
 import { command } from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
+import type { Api } from '#client/api.ts';
+import { nodeKind } from '#kinds/node/kind.ts';
 import type { Gatectl } from './context.ts';
 
 /** Flag → field of the target. */
@@ -11,8 +13,8 @@ const TARGETS = {
   user: ['user', 'A user, by name.'],
   role: ['role', 'Everybody who holds the role.'],
   login: ['login', 'An account on servers.'],
-  node: ['server_id', 'A server or agent, by its id.'],
-  'server-id': ['server_id', 'The same.'],
+  node: ['server_id', 'A node, by its name or id.'],
+  'server-id': ['server_id', 'Any machine, by its id.'],
   'mfa-device': ['mfa_device', 'Whoever proves themselves with the device, by its id.'],
   'join-token': ['join_token', 'Whoever joined with the token.'],
 } as const;
@@ -33,7 +35,7 @@ export const lock = command({
   examples: [
     'gatectl lock --user=joe --message="laptop lost" --ttl=24h',
     'gatectl lock --login=root',
-    'gatectl lock --node=d52527f9-b260-41d0-bb5a-e23b0cfe0f8f',
+    'gatectl lock --node=turing --ttl=8h',
   ],
   async run(context: Gatectl, { flags }) {
     const given = flags as Readonly<Record<string, unknown>>;
@@ -57,6 +59,7 @@ export const lock = command({
       spec: { target, ...(flags.message === undefined ? {} : { message: flags.message }) },
     };
     const api = await context.api();
+    if (given['node'] !== undefined) target['server_id'] = await hostIdOf(api, String(given['node']));
     const request = { mode: 'create', dry_run: false, documents: [document], remove: [] } as const;
     const { results } = await api.call(apply, request);
     await context.out.show(results[0]?.after, () =>
@@ -64,6 +67,20 @@ export const lock = command({
     );
   },
 });
+
+/** A lock is on the id of a machine; people know its name. USAGE when several machines have the name. */
+async function hostIdOf(api: Api, word: string): Promise<string> {
+  const nodes = (await api.list(nodeKind)).filter(({ metadata, spec }) =>
+    [metadata.name, spec.hostname].includes(word),
+  );
+  const exact = nodes.find(({ metadata }) => metadata.name === word) ?? nodes[0];
+  if (nodes.length > 1 && exact?.metadata.name !== word) {
+    throw flag.usage(
+      `several nodes have the name "${word.slice(0, 64)}"; give the id, see \`gatectl nodes ls\``,
+    );
+  }
+  return exact?.metadata.name ?? word;
+}
 
 function expiryOf(now: number, ttl: number | undefined, expires: string | undefined): string | undefined {
   if (ttl !== undefined && expires !== undefined) throw flag.usage('give --ttl or --expires, not both');

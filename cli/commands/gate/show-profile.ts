@@ -1,0 +1,20 @@
+// A login as people and programs are shown it: never with its keys.
+import { oneLine, relativeTime } from '../../format/text.ts';
+import type { Profile } from '../../profile/profile.ts';
+
+export function summary(profile: Profile): object {
+  const { user, cluster, roles, logins, expires, auth_servers } = profile;
+  return { username: user, cluster, roles, logins, valid_until: expires, auth_servers };
+}
+
+export function statusLines({ cluster, user, roles, logins, expires }: Profile, now: number): string[] {
+  const end = Date.parse(expires);
+  const until = end > now ? `${expires} (${relativeTime(end, now)})` : `EXPIRED ${relativeTime(end, now)}`;
+  return [
+    ['Cluster', cluster],
+    ['User', user],
+    ['Roles', roles.join(', ')],
+    ['Logins', logins.join(', ')],
+    ['Valid until', until],
+  ].map(([title = '', value = '']) => `${title.padEnd(11)} ${oneLine(value)}`.trimEnd());
+}
