@@ -28,7 +28,10 @@ export interface AuditLimits {
   readonly queueBytes: number;
   readonly segmentBytes: number;
   readonly appendTimeoutMs: number;
-  /** How long `close` waits for sinks; what they lack is delivered after the next start. */
+  /**
+   * How long `close` waits for sinks to catch up, for the last checkpoint, and for sinks to close: each in turn, so that
+   * a process that is told to end does so within two seconds. What sinks lack is delivered after the next start.
+   */
   readonly closeTimeoutMs: number;
   readonly checkpointEvents: number;
   readonly checkpointMs: number;

@@ -1,13 +1,12 @@
 // All deliveries of a log together: how far each sink is (kept in a small file over restarts), what the journal may
 // forget, who is waiting for whom, and the quarantine file.
-import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '#core/clock.ts';
 import type { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { EventInput } from './catalogue.ts';
 import { Delivery } from './delivery.ts';
-import { diskError, replaceFile } from './disk.ts';
+import { diskError, openFile, replaceFile } from './disk.ts';
 import type { Journal, JournalBatch } from './journal.ts';
 import { RecentRecords } from './recent.ts';
 import type { EventRecord } from './record.ts';
@@ -136,7 +135,7 @@ export class Deliveries {
       line: record.line,
     };
     try {
-      const file = await open(path, 'a', 0o640);
+      const file = await openFile(path, 'append');
       try {
         await file.write(`${JSON.stringify(entry)}\n`);
         await file.datasync();
@@ -188,7 +187,8 @@ export class Deliveries {
 
   async #load(): Promise<Record<string, number>> {
     try {
-      const text = await readFile(join(this.#options.spillDir, 'positions.json'), 'utf8');
+      const file = await openFile(join(this.#options.spillDir, 'positions.json'), 'read');
+      const text = await file.readFile('utf8').finally(() => file.close());
       const { next } = JSON.parse(text) as { next?: unknown };
       const entries = typeof next === 'object' && next !== null ? Object.entries(next) : [];
       return Object.fromEntries(entries.filter(([, at]) => Number.isSafeInteger(at))) as Record<

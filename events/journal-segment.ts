@@ -1,9 +1,10 @@
 // One segment file of the journal: its name, what a crash left of it, and reading its lines. Apart from journal.ts,
 // which knows their sequence.
-import { open, readdir, type FileHandle } from 'node:fs/promises';
+import { lstat, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '#core/log.ts';
 import { blocksForward, linesOf, readExact } from './blocks.ts';
+import { openFile } from './disk.ts';
 import { isIntact, readLine, recordOf, type EventRecord } from './record.ts';
 
 const NAME = /^(\d{16})\.journal$/;
@@ -28,36 +29,60 @@ export function pathOf(folder: string, first: number): string {
   return join(folder, `${String(first).padStart(16, '0')}.journal`);
 }
 
-/** Counts the lines; in the newest segment, what follows the last whole event was never acknowledged and is cut. */
-export async function recover(
-  segment: Segment,
-  isNewest: boolean,
-  log: Log,
-): Promise<EventRecord | undefined> {
-  const file = await open(segment.path, 'r+');
+interface Scan {
+  readonly newest: EventRecord | undefined;
+  /** Lines and bytes up to the end of the newest event. */
+  readonly lines: number;
+  readonly bytes: number;
+}
+
+async function scan(file: FileHandle, size: number): Promise<Scan> {
+  let found: Scan = { newest: undefined, lines: 0, bytes: 0 };
+  let lines = 0;
+  for await (const { start, bytes } of blocksForward({ file, span: { start: 0, end: size } })) {
+    for (const line of linesOf(bytes)) {
+      lines++;
+      const newest = intactRecord(bytes.toString('utf8', line.start, line.end));
+      if (newest !== undefined) found = { newest, lines, bytes: start + line.end + 1 };
+    }
+  }
+  return found;
+}
+
+export interface Recovered {
+  readonly segment: Segment;
+  readonly newest: EventRecord | undefined;
+}
+
+/** The newest segment: what follows its last whole event was never acknowledged and is cut. */
+export async function recover(folder: string, first: number, log: Log): Promise<Recovered> {
+  const path = pathOf(folder, first);
+  const file = await openFile(path, 'write');
   try {
     const { size } = await file.stat();
-    let newest: EventRecord | undefined;
-    let lines = 0;
-    for await (const { start, bytes } of blocksForward({ file, span: { start: 0, end: size } })) {
-      for (const line of linesOf(bytes)) {
-        lines++;
-        const record = intactRecord(bytes.toString('utf8', line.start, line.end));
-        if (record === undefined && isNewest) continue;
-        newest = record ?? newest;
-        segment.lines = lines;
-        segment.bytes = start + line.end + 1;
-      }
-    }
-    if (segment.bytes < size && isNewest) {
-      log.warn(
-        { segment: segment.path, bytes: size - segment.bytes },
-        'audit journal: cut an unfinished write',
-      );
-      await file.truncate(segment.bytes);
+    const { newest, lines, bytes } = await scan(file, size);
+    if (bytes < size) {
+      log.warn({ segment: path, bytes: size - bytes }, 'audit journal: cut an unfinished write');
+      await file.truncate(bytes);
       await file.datasync();
     }
-    return newest;
+    return { segment: { first, path, lines, bytes }, newest };
+  } finally {
+    await file.close();
+  }
+}
+
+/** A segment that is complete, as the one after it tells; it is not read, for there may be days of them. */
+export async function passOver(folder: string, first: number, next: number): Promise<Segment> {
+  const path = pathOf(folder, first);
+  const { size } = await lstat(path);
+  return { first, path, lines: next - first, bytes: size };
+}
+
+export async function newestIn({ path, bytes }: Segment): Promise<EventRecord | undefined> {
+  const file = await openFile(path, 'read');
+  try {
+    return (await scan(file, bytes)).newest;
   } finally {
     await file.close();
   }

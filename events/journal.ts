@@ -1,12 +1,19 @@
 // The write-ahead journal: every event is here, on stable storage, before any sink is asked to take it. Segment files
 // of lines, named by the number of their first line; numbers count lines of this journal, whatever chain they are of.
 // Apart from the day files because a journal forgets what all sinks have, and its tail may be taken back.
-import { constants } from 'node:fs';
-import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { unlink, type FileHandle } from 'node:fs/promises';
 import type { Log } from '#core/log.ts';
 import { blocksForward, linesOf } from './blocks.ts';
-import { diskError, syncFolder, type Disk } from './disk.ts';
-import { listSegments, pathOf, readLines, recover, type Segment } from './journal-segment.ts';
+import { diskError, openFile, syncFolder, type Disk } from './disk.ts';
+import {
+  listSegments,
+  newestIn,
+  passOver,
+  pathOf,
+  readLines,
+  recover,
+  type Segment,
+} from './journal-segment.ts';
 import { recordOf, type EventRecord } from './record.ts';
 
 export interface JournalOptions {
@@ -49,9 +56,18 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     const segments: Segment[] = [];
     let newest: EventRecord | undefined;
     for (const [at, first] of firsts.entries()) {
-      const segment = { first, path: pathOf(options.folder, first), lines: 0, bytes: 0 };
-      newest = (await recover(segment, at === firsts.length - 1, options.log)) ?? newest;
-      segments.push(segment);
+      const next = firsts[at + 1];
+      if (next !== undefined) {
+        segments.push(await passOver(options.folder, first, next));
+        continue;
+      }
+      const recovered = await recover(options.folder, first, options.log);
+      segments.push(recovered.segment);
+      newest = recovered.newest;
+    }
+    for (let at = segments.length - 2; newest === undefined && at >= 0; at--) {
+      const segment = segments[at];
+      newest = segment && (await newestIn(segment));
     }
     return new SegmentJournal(options, segments, newest);
   } catch (error) {
@@ -100,7 +116,7 @@ class SegmentJournal implements Journal {
     if (records.length === 0) return;
     try {
       const segment = await this.#target();
-      const file = (this.#file ??= await open(segment.path, 'r+'));
+      const file = (this.#file ??= await openFile(segment.path, 'write'));
       if (this.#dirty) await file.truncate(segment.bytes);
       this.#dirty = true;
       const data = Buffer.from(`${records.map((record) => record.line).join('\n')}\n`);
@@ -118,8 +134,7 @@ class SegmentJournal implements Journal {
     const last = this.#segments.at(-1);
     if (last !== undefined && last.bytes < this.#options.segmentBytes) return last;
     const path = pathOf(this.#options.folder, this.end);
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-    const file = await open(path, flags, 0o640);
+    const file = await openFile(path, 'writeOrMake');
     try {
       await syncFolder(this.#options.folder);
     } catch (error) {
@@ -135,16 +150,26 @@ class SegmentJournal implements Journal {
   }
 
   async read(from: number, maxBytes: number): Promise<JournalBatch> {
-    const segment = this.#segments.findLast(({ first }) => first <= from) ?? this.#segments[0];
+    const index = Math.max(
+      this.#segments.findLastIndex(({ first }) => first <= from),
+      0,
+    );
+    const segment = this.#segments[index];
     if (segment === undefined) return { records: [], end: from };
+    const next = this.#segments[index + 1];
     const number = Math.max(from, segment.first);
     const limit = segment.bytes;
     let file: FileHandle | undefined;
     try {
-      file = await open(segment.path, 'r');
+      file = await openFile(segment.path, 'read');
       const start = await this.#offsetOf(file, segment, number, limit);
       const bytes = await readLines(file, start, limit, maxBytes);
       const batch = this.#parse(bytes, number);
+      if (batch.end === number && next !== undefined && next.first > number) {
+        const missing = next.first - number;
+        this.#options.log.error({ segment: segment.path, missing }, 'audit journal: lines are missing');
+        return { records: [], end: next.first };
+      }
       this.#bookmarks.unshift({ number: batch.end, offset: start + bytes.length });
       this.#bookmarks.splice(16);
       return batch;

@@ -1,11 +1,12 @@
 // The pipeline: order, durability, outages of sinks and of the disk, quarantine, restarts.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';
+import { letOthersWork } from '#test/kit/until.ts';
 import type { AuditLog, AuditLogOptions } from './audit-log.ts';
 import type { EventInput } from './catalogue.ts';
 import { FakeSink } from './conformance/fake-sink.ts';
@@ -172,6 +173,31 @@ describe('emitting', () => {
     await log.close();
     expect(() => log.emit(login(1))).not.toThrow();
     await expect(log.emitDurably(login(1))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('closing', () => {
+  test('ok: takes less than two seconds, whatever hangs, and nothing is lost', async () => {
+    const never = new Promise<never>(() => undefined);
+    const stuck = new FakeSink('stuck');
+    stuck.script = ['hang', 'hang'];
+    stuck.close = () => never;
+    const good = new FakeSink('good');
+    const checkpoint = { sign: () => never, store: () => never, load: () => Promise.resolve([]) };
+    const log = await open([good, stuck], { checkpoint });
+    for (const n of numbers(1, 10)) await log.emitDurably(login(n));
+    await good.has(10);
+    let isClosed = false;
+    const closing = log.close().then(() => (isClosed = true));
+    for (let turn = 0; turn < 19; turn++) {
+      await clock.advance(100);
+      for (let n = 0; n < 10; n++) await letOthersWork();
+    }
+    expect(isClosed).toBe(true);
+    await closing;
+    const again = new FakeSink('stuck');
+    await (await open([new FakeSink('good'), again])).flush();
+    expect(again.seqs).toEqual(numbers(1, 10));
   });
 });
 
@@ -406,6 +432,55 @@ describe('restart', () => {
     log(second, 201);
     await second.flush();
     expect(sink.seqs).toEqual(numbers(1, 201));
+  });
+
+  test('ok: lines missing from the middle of the journal hold up nothing, and are told', async () => {
+    const sink = new FakeSink();
+    sink.script = Array.from({ length: 1000 }, () => 'UNAVAILABLE' as const);
+    const limits = { segmentBytes: 2000 };
+    const first = await open([sink], { limits });
+    for (const n of numbers(1, 20)) await first.emitDurably(login(n));
+    const closing = first.close();
+    await clock.advance(2000);
+    await closing;
+    const segments = (await readdir(join(folder, 'journal'))).filter((name) => name.endsWith('.journal'));
+    expect(segments.length).toBeGreaterThan(3);
+    const path = join(folder, 'journal', segments[1]!);
+    const lines = (await readFile(path, 'utf8')).split('\n');
+    await writeFile(path, lines.slice(1).join('\n'));
+    const errors: string[] = [];
+    const log = { ...silentLog, error: (_: object, message: string) => errors.push(message) };
+    const again = new FakeSink();
+    await (await open([again], { limits, log })).flush();
+    const { seq } = JSON.parse(lines[0]!) as { seq: number };
+    expect(again.seqs).toEqual(numbers(1, 20).filter((n) => n !== seq));
+    expect(errors).toEqual(['audit journal: lines are missing']);
+  });
+
+  test('S28 links planted in the journal folder are not followed', async () => {
+    const target = join(folder, 'precious');
+    const journal = join(folder, 'journal');
+    await mkdir(journal);
+    await writeFile(target, 'of somebody else');
+    for (const name of ['positions.json.new', 'quarantine.jsonl', 'positions.json']) {
+      await symlink(target, join(journal, name));
+    }
+    const sink = new FakeSink();
+    sink.refuses = ({ seq }) => seq === 1;
+    const log = await open([sink]);
+    await log.emitDurably(login(1));
+    await clock.advance(1000);
+    await log.emitDurably(login(2));
+    await until(() => log.status().sinks[0]?.failing !== undefined);
+    expect(await readFile(target, 'utf8')).toBe('of somebody else');
+    await rm(join(journal, 'quarantine.jsonl'));
+    await clock.advance(60_000);
+    await until(() => sink.seqs.includes(2));
+
+    await log.close();
+    await symlink(target, join(journal, '9000000000000000.journal'));
+    await expect(open([new FakeSink()])).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    expect(await readFile(target, 'utf8')).toBe('of somebody else');
   });
 
   test('refuses: a second log on the same journal', async () => {

@@ -19,7 +19,7 @@ const LIMITS: AuditLimits = {
   queueBytes: 32 * 1024 * 1024,
   segmentBytes: 8 * 1024 * 1024,
   appendTimeoutMs: 60_000,
-  closeTimeoutMs: 5_000,
+  closeTimeoutMs: 600,
   checkpointEvents: 1000,
   checkpointMs: 60_000,
 };

@@ -49,6 +49,7 @@ export function sealEvent(input: EventInput, seal: Seal): EventRecord {
     writer: seal.writer,
     seq: seal.head.seq + 1,
     prev: seal.head.hash,
+    hash: undefined,
   };
   const sealed = membersThatFit(event);
   const hash = sha256(joinMembers(sealed));
@@ -108,6 +109,10 @@ const ENVELOPE: Readonly<Record<string, 'string' | 'number'>> = {
   seq: 'number',
 };
 
+/** What is kept of an event while a log is read must not grow with the event. */
+const MAX_WRITER_LENGTH = 256;
+const HASH_LENGTH = GENESIS.length;
+
 /** Shorter than the envelope alone. */
 const MIN_LINE_LENGTH = 200;
 
@@ -126,14 +131,18 @@ export function readLine(line: string): AuditEvent | undefined {
   }
   const fields = value as Record<string, unknown>;
   const hasEnvelope = Object.entries(ENVELOPE).every(([name, type]) => typeof fields[name] === type);
-  if (
-    !hasEnvelope ||
-    !Number.isSafeInteger(fields['seq']) ||
-    Number.isNaN(Date.parse(fields['time'] as string))
-  ) {
-    return undefined;
-  }
+  if (!hasEnvelope || !isBounded(fields as unknown as AuditEvent)) return undefined;
   return isShallow(fields, MAX_DEPTH) ? (value as AuditEvent) : undefined;
+}
+
+function isBounded({ seq, time, writer, prev, hash }: AuditEvent): boolean {
+  return (
+    Number.isSafeInteger(seq) &&
+    !Number.isNaN(Date.parse(time)) &&
+    writer.length <= MAX_WRITER_LENGTH &&
+    prev.length === HASH_LENGTH &&
+    hash.length === HASH_LENGTH
+  );
 }
 
 /** As `readLine`, for lines that must be events; CORRUPT otherwise. */

@@ -33,6 +33,7 @@ export type FindingKind =
   | 'truncated'
   | 'torn'
   | 'checkpoint-invalid'
+  | 'checkpoint-missing'
   | 'checkpoint-mismatch'
   | 'too-many';
 
@@ -93,13 +94,15 @@ export interface WriterReport {
   readonly last: number;
   /** How many different events are there. */
   readonly events: number;
+  /** The newest event that a signed checkpoint vouches for; 0 when none does. What follows it could be invented. */
+  readonly signed: number;
 }
 
 /** Joins the runs of one writer, and says what does not fit. */
 export function joinRuns(
   runs: readonly Run[],
   allowMissingHead: boolean,
-): { report: WriterReport; findings: Finding[] } {
+): { report: Omit<WriterReport, 'signed'>; findings: Finding[] } {
   const sorted = runs.toSorted((a, b) => a.first - b.first || a.last - b.last);
   const findings: Finding[] = [];
   const writer = sorted[0]?.writer ?? '';

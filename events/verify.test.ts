@@ -1,17 +1,18 @@
 // Each way to tamper with a log, on its own, and logs nobody touched.
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';
-import type { Checkpoint, CheckpointKeeper } from './checkpoint.ts';
+import { checkpointBytes, type Checkpoint, type CheckpointKeeper } from './checkpoint.ts';
 import { FakeSink } from './conformance/fake-sink.ts';
 import { Chain, login } from './conformance/samples.ts';
 import { openDirSink } from './dir/sink.ts';
 import { openAuditLog } from './log.ts';
-import { GENESIS, sealEvent, sha256 } from './record.ts';
+import { GENESIS, sealEvent, sha256, type ChainHead } from './record.ts';
 import { verifyFolder, type VerifyOptions, type VerifyReport } from './verify.ts';
 
 let folder = '';
@@ -94,8 +95,8 @@ describe('verify', () => {
     const report = await check();
     expect(report).toMatchObject({ ok: true, findings: [], files: 4, lines: 82 });
     expect(report.writers).toEqual([
-      { writer: 'auth-1', first: 1, last: 72, events: 72 },
-      { writer: 'auth-2', first: 1, last: 10, events: 10 },
+      { writer: 'auth-1', first: 1, last: 72, events: 72, signed: 72 },
+      { writer: 'auth-2', first: 1, last: 10, events: 10, signed: 10 },
     ]);
     expect(kept.get('auth-1')?.seq).toBe(72);
   });
@@ -243,6 +244,116 @@ describe('verify', () => {
     expect((await check()).findings).toEqual([
       expect.objectContaining({ kind: 'checkpoint-mismatch', writer: 'auth-2', first: 10 }),
     ]);
+  });
+
+  /** The events of a day, changed and sealed anew into a chain that is consistent in itself. */
+  const rewrite = async (name: string, writer: string, seq: number): Promise<void> => {
+    await change(name, (lines) => {
+      let head = { seq, hash: sha256('anything') };
+      return lines.map((line, at) => {
+        const timeMs = Date.parse((JSON.parse(line) as { time: string }).time);
+        const record = sealEvent(login(at + 500), { clusterName: 'example', writer, head, timeMs });
+        head = record;
+        return record.line;
+      });
+    });
+  };
+
+  test('R22 a log without its old days that begins right after the newest checkpoint, written anew, is found', async () => {
+    await writeLog();
+    for (const name of (await readdir(logFolder())).filter((other) => other !== DAY_4)) {
+      await rm(join(logFolder(), name));
+    }
+    await rewrite(DAY_4, 'auth-2', 10);
+    const report = await check({
+      checkpoints: [kept.get('auth-2')!],
+      allowMissingHead: true,
+    });
+    expect(report.findings).toEqual([
+      expect.objectContaining({ kind: 'checkpoint-missing', writer: 'auth-2', first: 10, last: 10 }),
+    ]);
+  });
+
+  test('ok: an older checkpoint is of a removed day, the newest one is there', async () => {
+    await writeLog();
+    const newest = kept.get('auth-1')!;
+    const older = { writer: 'auth-1', seq: 3, hash: sha256('of a day that is gone'), time: newest.time };
+    const signature = sign(null, checkpointBytes(older), privateKey).toString('base64');
+    await rm(join(logFolder(), '2026-03-01.00:00:00.log'));
+    const checkpoints = [{ ...older, signature }, ...kept.values()];
+    expect(await check({ checkpoints, allowMissingHead: true })).toMatchObject({ ok: true });
+  });
+
+  test('R22 two writers with their names exchanged are found', async () => {
+    await writeLog();
+    const exchanged: Readonly<Record<string, string>> = { 'auth-1': 'auth-2', 'auth-2': 'auth-1' };
+    const heads: Record<string, ChainHead> = {};
+    for (const name of (await readdir(logFolder())).sort()) {
+      if (!name.endsWith('.log')) continue;
+      await change(name, (lines) =>
+        lines.map((line) => {
+          const { time, writer: before } = JSON.parse(line) as { time: string; writer: string };
+          const writer = exchanged[before]!;
+          const head = heads[writer] ?? { seq: 0, hash: GENESIS };
+          const record = sealEvent(login(1), {
+            clusterName: 'example',
+            writer,
+            head,
+            timeMs: Date.parse(time),
+          });
+          heads[writer] = record;
+          return record.line;
+        }),
+      );
+    }
+    expect(kinds(await check())).toEqual(['checkpoint-mismatch', 'truncated']);
+  });
+
+  test('R22 a writer that is gone as a whole is found, also when old days may be missing', async () => {
+    await writeLog();
+    await rm(join(logFolder(), DAY_4));
+    expect(kinds(await check({ allowMissingHead: true }))).toEqual(['truncated']);
+  });
+
+  test('R22 says how far each writer is vouched for: an invented one is not, nor what follows a checkpoint', async () => {
+    await writeLog();
+    const sink = await openDirSink({ path: logFolder(), log: silentLog });
+    await sink.append(new Chain({ writer: 'mallory' }).logins(5));
+    await sink.close();
+    const [first] = kept.values();
+    const invalid = { ...kept.get('auth-2')!, signature: 'AAAA' };
+    const { writers } = await check({ checkpoints: [first!, invalid] });
+    expect(Object.fromEntries(writers.map(({ writer, last, signed }) => [writer, [last, signed]]))).toEqual({
+      mallory: [5, 0],
+      'auth-1': [72, 72],
+      'auth-2': [10, 0],
+    });
+  });
+
+  test('R22 no checkpoint counts when the key that signed them is gone', async () => {
+    await writeLog();
+    const report = await check({ isSigned: () => false });
+    expect(kinds(report)).toEqual(['checkpoint-invalid']);
+    expect(report.writers.map(({ signed }) => signed)).toEqual([0, 0]);
+  });
+
+  test('S33 a log of events with huge names costs no memory', async () => {
+    await writeLog();
+    const huge = 'w'.repeat(1024 * 1024);
+    await change(DAY_2, (lines) => [...lines, ...lines.map((line) => line.replace('auth-1', huge))]);
+    const report = await check();
+    expect(kinds(report)).toEqual(['unreadable']);
+    expect(report.writers).toHaveLength(2);
+  });
+
+  test('S28 a pipe or a link in place of a day is no part of the log', async () => {
+    await writeLog();
+    await rename(join(logFolder(), DAY_2), join(folder, 'elsewhere'));
+    await symlink(join(folder, 'elsewhere'), join(logFolder(), DAY_2));
+    await expect(check()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    await rm(join(logFolder(), DAY_2));
+    execFileSync('mkfifo', [join(logFolder(), DAY_2)]);
+    await expect(check()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
   });
 
   test('R22 a checkpoint that is not signed by the cluster is found', async () => {

@@ -1,12 +1,11 @@
 // Verifies a folder of day files: edited, removed, added, moved and repeated lines by the hash chain, and a cut tail by
 // the signed checkpoints, which are kept elsewhere. Reads only; memory does not grow with the log.
-import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { blocksForward, lastLineEnd, linesOf } from './blocks.ts';
 import type { AuditEvent } from './catalogue.ts';
 import { checkpointBytes, type Checkpoint } from './checkpoint.ts';
 import { dayOf, fileOf, listDays } from './dir/day-file.ts';
-import { diskError } from './disk.ts';
+import { diskError, openFile } from './disk.ts';
 import { isIntact, readLine } from './record.ts';
 import {
   joinRuns,
@@ -67,11 +66,23 @@ export async function verifyFolder(options: VerifyOptions): Promise<VerifyReport
   const { runs } = scan.collector;
   const writers = Map.groupBy(runs, (run: Run) => run.writer);
   const joined = [...writers.values()].map((list) => joinRuns(list, allowMissingHead));
-  const reports = joined.map(({ report }) => report);
+  const [signed, unsigned] = await sortBySignature(options);
+  const reports = joined.map(({ report }) => ({
+    ...report,
+    signed: signedUpTo(report.writer, signed, scan),
+  }));
   const findings = [
     ...scan.findings,
     ...joined.flatMap(({ findings }) => findings),
-    ...(await checkCheckpoints(options, scan, reports)),
+    ...unsigned.map((checkpoint) =>
+      aboutCheckpoint(
+        'checkpoint-invalid',
+        checkpoint,
+        checkpoint.seq,
+        `the signature of the checkpoint at event ${checkpoint.seq} is wrong`,
+      ),
+    ),
+    ...checkCheckpoints(signed, scan, reports, allowMissingHead),
   ];
   if (!whole)
     findings.unshift({ kind: 'too-many', message: `reading stopped: more than ${MAX_RUNS} broken pieces` });
@@ -100,7 +111,7 @@ async function daysOf(folder: string): Promise<string[]> {
 async function scanDay(folder: string, day: string, scan: Scan): Promise<boolean> {
   const path = fileOf(folder, day);
   const name = basename(path);
-  const file = await open(path, 'r').catch((error: unknown) => {
+  const file = await openFile(path, 'read').catch((error: unknown) => {
     throw diskError(`open ${path}`, error);
   });
   try {
@@ -144,36 +155,62 @@ function checkLine(line: string, day: string, place: Place, scan: Scan): void {
   if (hashes !== undefined && hashes.length < 10) hashes.push(event.hash);
 }
 
-async function checkCheckpoints(
-  { checkpoints, isSigned }: VerifyOptions,
+async function sortBySignature({
+  checkpoints,
+  isSigned,
+}: VerifyOptions): Promise<readonly [signed: Checkpoint[], unsigned: Checkpoint[]]> {
+  const signed: Checkpoint[] = [];
+  const unsigned: Checkpoint[] = [];
+  for (const checkpoint of checkpoints) {
+    const signature = Buffer.from(checkpoint.signature, 'base64');
+    const isGood = await isSigned(checkpointBytes(checkpoint), signature, checkpoint);
+    (isGood ? signed : unsigned).push(checkpoint);
+  }
+  return [signed, unsigned];
+}
+
+/** The newest event of the writer that is here and is the one that was signed; 0 when there is none. */
+function signedUpTo(writer: string, signed: readonly Checkpoint[], { wanted }: Scan): number {
+  const own = signed.filter((one) => one.writer === writer);
+  return Math.max(
+    0,
+    ...own.filter((one) => wanted.get(keyOf(one))?.includes(one.hash)).map(({ seq }) => seq),
+  );
+}
+
+function checkCheckpoints(
+  signed: readonly Checkpoint[],
   scan: Scan,
   reports: readonly WriterReport[],
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const checkpoint of checkpoints) {
-    const { writer, seq, hash, signature } = checkpoint;
-    const add = (kind: Finding['kind'], first: number, what: string): void => {
-      findings.push({ kind, writer, first, last: seq, message: `writer ${writer}: ${what}` });
-    };
-    if (!(await isSigned(checkpointBytes(checkpoint), Buffer.from(signature, 'base64'), checkpoint))) {
-      add('checkpoint-invalid', seq, `the signature of the checkpoint at event ${seq} is wrong`);
-      continue;
-    }
-    const last = reports.find((report) => report.writer === writer)?.last ?? 0;
+  allowMissingHead: boolean,
+): Finding[] {
+  return signed.flatMap((checkpoint): Finding[] => {
+    const { writer, seq, hash, time } = checkpoint;
+    const { first, last } = reports.find((report) => report.writer === writer) ?? { first: 0, last: 0 };
     const found = scan.wanted.get(keyOf(checkpoint)) ?? [];
+    const isNewest = signed.every((other) => other.writer !== writer || other.seq <= seq);
     if (last < seq) {
-      add(
-        'truncated',
-        last + 1,
-        `the end is cut off: events ${last + 1} to ${seq} were signed at ${checkpoint.time}`,
-      );
-    } else if (found.length > 0 && !found.includes(hash)) {
-      add(
-        'checkpoint-mismatch',
-        seq,
-        `event ${seq} is not the one that was signed: the chain was written anew`,
-      );
+      const what = `the end is cut off: events ${last + 1} to ${seq} were signed at ${time}`;
+      return [aboutCheckpoint('truncated', checkpoint, last + 1, what)];
     }
-  }
-  return findings;
+    if (found.length > 0 && !found.includes(hash)) {
+      const what = `event ${seq} is not the one that was signed: the chain was written anew`;
+      return [aboutCheckpoint('checkpoint-mismatch', checkpoint, seq, what)];
+    }
+    // Elsewhere a missing event is a finding already; here what follows could be any chain.
+    if (found.length === 0 && allowMissingHead && seq < first && isNewest) {
+      const what = `event ${seq}, the newest that was signed, is not here: nothing vouches for what follows`;
+      return [aboutCheckpoint('checkpoint-missing', checkpoint, seq, what)];
+    }
+    return [];
+  });
+}
+
+function aboutCheckpoint(
+  kind: Finding['kind'],
+  { writer, seq }: Checkpoint,
+  first: number,
+  what: string,
+): Finding {
+  return { kind, writer, first, last: seq, message: `writer ${writer}: ${what}` };
 }

@@ -1,10 +1,9 @@
 // The files of an audit folder: one per UTC day, named as documented, only ever appended to. Here are their names and
 // the care for what a crash or a foreign hand left at their ends.
-import { constants } from 'node:fs';
-import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
+import { lstat, readdir, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Log } from '#core/log.ts';
-import { diskError, syncFolder } from '../disk.ts';
+import { diskError, openFile, syncFolder } from '../disk.ts';
 import { isIntact, MAX_LINE_BYTES, readLine } from '../record.ts';
 import { lastLineEnd, readExact } from '../blocks.ts';
 
@@ -39,16 +38,26 @@ export async function daysByChange(folder: string): Promise<string[]> {
 /** Opens a day's file for writing; makes it, with mode 0640, when it is missing. Never follows a symbolic link. */
 export async function openDayFile(folder: string, day: string): Promise<FileHandle> {
   const path = fileOf(folder, day);
-  const flags = constants.O_RDWR | constants.O_NOFOLLOW;
   try {
-    return await open(path, flags);
+    return await openFile(path, 'write');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  const file = await open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o640);
+  const file = await openFile(path, 'make');
   await file.chmod(0o640);
   await syncFolder(folder);
   return file;
+}
+
+/** Whether the file of a day ends with a whole line. */
+export async function endsWhole(folder: string, day: string): Promise<boolean> {
+  const file = await openFile(fileOf(folder, day), 'read');
+  try {
+    const { size } = await file.stat();
+    return (await lastLineEnd(file, size)) === size;
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -91,7 +100,7 @@ async function moveAside(
   file: FileHandle,
   span: { start: number; end: number },
 ): Promise<void> {
-  const torn = await open(join(folder, `${day}.torn`), 'a', 0o640);
+  const torn = await openFile(join(folder, `${day}.torn`), 'append');
   try {
     await torn.write(await readExact(file, span.start, Math.min(span.end, span.start + MAX_LINE_BYTES)));
     await torn.write('\n');

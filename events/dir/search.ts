@@ -1,9 +1,9 @@
 // Search over the day files: newest or oldest first, page by page, reading only blocks that can answer. Apart from
 // sink.ts because it only reads: `verify` and the command line can search a folder nobody writes.
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { AuditEvent } from '../catalogue.ts';
-import { diskError } from '../disk.ts';
+import { diskError, openFile } from '../disk.ts';
 import { MAX_PAGE_BYTES, matches, requireQuery, type EventPage, type EventQuery } from '../query.ts';
 import { readLine } from '../record.ts';
 import { mayHoldUser, type BlockIndex, type KnownBlock } from './block-index.ts';
@@ -94,7 +94,7 @@ async function searchDay(
 ): Promise<number | undefined> {
   let file;
   try {
-    file = await open(fileOf(folder, day), 'r');
+    file = await openFile(fileOf(folder, day), 'read');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw diskError(`open the log of ${day}`, error);

@@ -12,6 +12,7 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -90,6 +91,23 @@ describe('files', () => {
 });
 
 describe('repair', () => {
+  test('ok: old days that cannot be written, and are whole, do not matter', async () => {
+    await (await open()).append(new Chain().logins(3));
+    await sink?.close();
+    await chmod(dayFile(), 0o440);
+    // Root may write what is read-only; not what is immutable, where the file system knows that.
+    const chattr = (flag: string): unknown => spawnSync('chattr', [flag, dayFile()]);
+    chattr('+i');
+    try {
+      const { events } = await (
+        await open()
+      ).search({ from: START, to: START + 10_000, limit: 10, order: 'asc' });
+      expect(events).toHaveLength(3);
+    } finally {
+      chattr('-i');
+    }
+  });
+
   test.each([1, 2, 50, 200])(
     'ok: a line torn %i bytes before its end is moved aside and can come again',
     async (cut) => {

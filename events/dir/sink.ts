@@ -1,16 +1,16 @@
 // The `file://` sink: JSON lines, one file per UTC day. Every batch is on stable storage (fdatasync) before `append`
 // resolves; the pipeline's journal makes batches large, so that this costs little. One process writes a folder.
 import type { FileHandle } from 'node:fs/promises';
-import { open, stat } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import type { Log } from '#core/log.ts';
-import { diskError, makeFolder, realDisk, type Disk } from '../disk.ts';
+import { diskError, makeFolder, openFile, realDisk, type Disk } from '../disk.ts';
 import { lockFolder } from '../lock.ts';
 import type { EventPage, EventQuery } from '../query.ts';
 import { readLine, type ChainHead, type EventRecord } from '../record.ts';
 import type { Sink } from '../sink.ts';
 import { BlockIndex } from './block-index.ts';
 import { blocksBackward, lastLineEnd, linesOf } from '../blocks.ts';
-import { dayOf, daysByChange, fileOf, openDayFile, repairTail } from './day-file.ts';
+import { dayOf, daysByChange, endsWhole, fileOf, openDayFile, repairTail } from './day-file.ts';
 import { searchFolder } from './search.ts';
 
 const DAY_MS = 86_400_000;
@@ -74,6 +74,8 @@ export async function openDirSink(options: DirSinkOptions): Promise<DirSink> {
 async function repairFolder({ path, log }: DirSinkOptions): Promise<void> {
   try {
     for (const day of await daysByChange(path)) {
+      // Old days may be on read-only media or marked immutable: only what needs it is opened for writing.
+      if (await endsWhole(path, day)) continue;
       const file = await openDayFile(path, day);
       try {
         await repairTail(path, day, file, log);
@@ -130,7 +132,7 @@ async function findLast(folder: string, chain: string): Promise<ChainHead | unde
 
 async function lastInFile(path: string, chain: string): Promise<ChainHead | undefined> {
   const needle = Buffer.from(`"writer":${JSON.stringify(chain)}`);
-  const file = await open(path, 'r');
+  const file = await openFile(path, 'read');
   try {
     const end = await lastLineEnd(file, (await file.stat()).size);
     for await (const { bytes } of blocksBackward({ file, span: { start: 0, end } })) {
@@ -222,7 +224,7 @@ class DayWriter {
 
   /** Somebody may have moved the file away (log rotation) or changed its length; then it is opened anew. */
   async #isUntouched({ day, inode, size }: OpenDay): Promise<boolean> {
-    const found = await stat(fileOf(this.#path, day)).catch(() => undefined);
+    const found = await lstat(fileOf(this.#path, day)).catch(() => undefined);
     const same = found?.ino === inode && found.size === size;
     if (!same) this.#log.warn({ day }, 'audit log: the file of the day was changed by somebody else');
     return same;
