@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
-import type { UserCertificates } from '#core/api/login.ts';
+import { reissue, type UserCertificates } from '#core/api/login.ts';
 import { isCode, type GatehouseError } from '#core/errors/error.ts';
 import { parseIdentity, type Identity, type UserIdentity } from '#core/identity.ts';
+import { check } from '#core/schema/check.ts';
 import { callerOf, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
 import { makeRole, makeUser } from '#test/kit/state.ts';
 import { ISSUE_HANDLERS } from './handlers.ts';
@@ -76,6 +77,12 @@ describe('signing for others', () => {
     expect(identityIn(issued)).toMatchObject({ name: 'joe', impersonator: 'ci' });
   });
 
+  it('S13 a pin is carried over to what is made with the certificate', async () => {
+    const { address } = callerOf(undefined);
+    const pinned = { ...(await identityFor('ci')), pinned_ip: address };
+    expect(identityIn(await sign(pinned, 'joe')).pinned_ip).toBe(address);
+  });
+
   it.each<[string, string, string]>([
     ['a user without such a role', 'joe', 'eve'],
     ['a user with more roles than may be impersonated', 'ci', 'eve'],
@@ -106,13 +113,16 @@ describe('signing for others', () => {
 });
 
 describe('reissue', () => {
-  it('S13 more than is held is denied with an id, and the reason is for admins', async () => {
-    const error = await refusal(
-      call('/v1/certificates/user', await identityFor('joe'), { roles: ['dev', 'bot'] }),
-    );
+  it('S13 what is refused is denied with an id, and the reason is for admins', async () => {
+    const elsewhere = { ...(await identityFor('joe')), pinned_ip: '192.0.2.99' };
+    const error = await refusal(call('/v1/certificates/user', elsewhere, {}));
     expect(isCode(error, 'ACCESS_DENIED')).toBe(true);
-    expect(error.message).not.toContain('bot');
-    expect(JSON.stringify(test.events.at(-1))).toContain('bot');
+    expect(error.message).not.toContain('address');
+    expect(JSON.stringify(test.events.at(-1))).toContain('the address of a certificate');
+  });
+
+  it('S13 roles are not for the caller to choose', () => {
+    expect(check(reissue.request, { ...makeKeyTexts(), roles: ['dev'] }).ok).toBe(false);
   });
 
   it('ok: the same again', async () => {

@@ -25,7 +25,6 @@ const reissueHandler = handler({
       return await reissueUser(context, identity, {
         keys: request,
         ttlMs: request.ttl === undefined ? undefined : parseDuration(request.ttl),
-        roles: request.roles,
         address,
       });
     } catch (error) {
@@ -61,6 +60,7 @@ const signUserHandler = handler({
         return issueUser(context, {
           ...common,
           address: caller.address,
+          isPinned: identity.pinned_ip !== undefined,
           impersonator: identity.name,
           // What is made with a certificate ends with it.
           notAfter: Date.parse(identity.session_expires),

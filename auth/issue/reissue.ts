@@ -14,15 +14,13 @@ import { MIN_TTL_MS } from './validators.ts';
 export interface ReissueRequest {
   readonly keys: KeyTexts;
   readonly ttlMs?: number | undefined;
-  /** A part of the roles in the certificate; absent: all of them that the user still has. */
-  readonly roles?: readonly string[] | undefined;
   /** Where the caller is now. */
   readonly address: string;
 }
 
 /**
- * Certificates from the ones `identity` was read from: never more in any respect, and no more than the user has now.
- * ACCESS_DENIED for roles that are not held (any more) and from another address than the pinned one,
+ * Certificates from the ones `identity` was read from: never more in any respect, with the roles that the user still
+ * has. LOCKED for any role that the user has now; ACCESS_DENIED from another address than the pinned one;
  * CERTIFICATE_INVALID when less than a minute of the session is left.
  */
 export async function reissueUser(
@@ -37,13 +35,9 @@ export async function reissueUser(
   const asked = narrow(previous, {
     user: user.metadata.name,
     ...(previous.pinnedIp === undefined ? {} : { pinnedIp: request.address }),
-    ...(request.roles === undefined ? {} : { roles: request.roles }),
   });
   const roles = asked.roles.filter((role) => user.spec.roles.includes(role));
-  if (request.roles !== undefined && roles.length < asked.roles.length) {
-    throw new GatehouseError('ACCESS_DENIED', 'a role that was asked for is no longer held');
-  }
-  requireNoLock(context, { user: identity.name, roles });
+  requireNoLock(context, { user: identity.name, roles: user.spec.roles });
   const traits = commonTraits(asked.traits, user.spec.traits);
   const access = accessOf(context, identity.name, roles, traits);
   const granted = grantedNames(access, 'logins').values;

@@ -21,6 +21,8 @@ export interface UserRequest {
   readonly ttlMs?: number | undefined;
   /** Where the user is; certificates of roles with pin_source_ip work from there only. Absent when not known. */
   readonly address?: string | undefined;
+  /** Set when the certificate that asks is pinned to `address`: then this one is as well. */
+  readonly isPinned?: boolean | undefined;
   /** Milliseconds since the epoch. */
   readonly mfaVerified?: number | undefined;
   /** Name of the mfa_device that was used: a lock on it refuses. */
@@ -59,7 +61,7 @@ export async function issueUser(context: IssueContext, request: UserRequest): Pr
     traits,
     logins: unlockedLogins(context, request.user, grantedNames(access, 'logins').values),
     expires: endOf(context, request, access, user.metadata.expires),
-    pinnedIp: pinSourceIp ? request.address : undefined,
+    pinnedIp: pinSourceIp || request.isPinned === true ? request.address : undefined,
     impersonator: request.impersonator,
     mfaVerified: request.mfaVerified,
   };

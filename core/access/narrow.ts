@@ -1,4 +1,4 @@
-// A certificate made from another one never says more than it did: shorter, fewer roles, the same pins. Every reissue
+// A certificate made from another one never says more than it did: shorter, fewer logins, the same pins. Every reissue
 // goes through here, whatever the reason for it.
 import { GatehouseError } from '../errors/error.ts';
 import { quote } from './reason.ts';
@@ -7,6 +7,8 @@ import type { Traits } from './role.ts';
 /** What a certificate grants, as far as a reissue could change it. */
 export interface Grant {
   readonly user: string;
+  /** Tells the user from others who had or will have the name. */
+  readonly uid?: string | undefined;
   readonly roles: readonly string[];
   readonly traits: Traits;
   readonly logins: readonly string[];
@@ -16,6 +18,7 @@ export interface Grant {
   /** Where it may be used; unset is everywhere. */
   readonly usage?: string | undefined;
   readonly impersonator?: string | undefined;
+  readonly impersonatorUid?: string | undefined;
   /** When a second factor was last proven, milliseconds since the epoch. */
   readonly mfaVerified?: number | undefined;
   readonly device?: string | undefined;
@@ -25,10 +28,12 @@ export interface Grant {
   readonly final?: boolean | undefined;
 }
 
-/** What the holder asks for; what is left out stays as it was. */
+/**
+ * What the holder asks for; what is left out stays as it was. Roles are not for the holder to choose: one that is left
+ * out would take along what it denies and limits, and the locks on it.
+ */
 export interface Narrowing {
   readonly user?: string;
-  readonly roles?: readonly string[];
   readonly logins?: readonly string[];
   readonly expires?: number;
   readonly pinnedIp?: string;
@@ -49,30 +54,40 @@ export function narrow(previous: Grant, requested: Narrowing): Grant {
   const pinnedIp = previous.pinnedIp ?? requested.pinnedIp;
   return {
     ...previous,
-    roles: subset('role', previous.roles, requested.roles),
-    logins: subset('login', previous.logins, requested.logins),
+    logins: subset(previous.logins, requested.logins),
     expires: Math.min(previous.expires, requested.expires ?? previous.expires),
     ...(usage === undefined ? {} : { usage }),
     ...(pinnedIp === undefined ? {} : { pinnedIp }),
   };
 }
 
-/** True when `next` grants nothing that `previous` does not: the property every reissue must have. */
+/**
+ * True when `next` grants nothing that `previous` does not, and says all that a lock could be about: the property every
+ * reissue must have.
+ */
 export function isWithin(next: Grant, previous: Grant): boolean {
   const kept = (before: string | undefined, after: string | undefined): boolean =>
     before === undefined || before === after;
   return (
     next.user === previous.user &&
+    next.uid === previous.uid &&
     next.expires <= previous.expires &&
     next.roles.every((role) => previous.roles.includes(role)) &&
     next.logins.every((login) => previous.logins.includes(login)) &&
     traitsWithin(next.traits, previous.traits) &&
     kept(previous.pinnedIp, next.pinnedIp) &&
     kept(previous.usage, next.usage) &&
-    kept(previous.device, next.device) &&
+    next.device === previous.device &&
     next.impersonator === previous.impersonator &&
+    next.impersonatorUid === previous.impersonatorUid &&
+    isSameSet(next.accessRequests, previous.accessRequests) &&
+    (next.final === true || previous.final !== true) &&
     (next.mfaVerified ?? 0) <= (previous.mfaVerified ?? 0)
   );
+}
+
+function isSameSet(one: readonly string[] = [], other: readonly string[] = []): boolean {
+  return one.every((entry) => other.includes(entry)) && other.every((entry) => one.includes(entry));
 }
 
 function traitsWithin(next: Traits, previous: Traits): boolean {
@@ -82,14 +97,10 @@ function traitsWithin(next: Traits, previous: Traits): boolean {
   );
 }
 
-function subset(
-  what: string,
-  held: readonly string[],
-  asked: readonly string[] | undefined,
-): readonly string[] {
+function subset(held: readonly string[], asked: readonly string[] | undefined): readonly string[] {
   if (asked === undefined) return held;
   const extra = asked.find((name) => !held.includes(name));
-  if (extra !== undefined) throw denied(`the ${what} ${quote(extra)} is not in the certificate that asks`);
+  if (extra !== undefined) throw denied(`the login ${quote(extra)} is not in the certificate that asks`);
   return [...new Set(asked)];
 }
 

@@ -41,7 +41,6 @@ export const reissue = endpoint({
   says: 'Certificates for the calling user from the ones it holds: the same or less, never more, never longer.',
   request: s.object({
     ttl: s.optional(s.duration({ minMs: 60_000 })),
-    roles: s.optional(s.list(s.string(), { max: 256 })),
     ...clientKeys,
   }),
   reply: userCertificates,
