@@ -1,57 +1,61 @@
-// `gatehouse start`: opens the services that a configuration asks for in one process, connects them, and closes them
-// in reverse. No logic.
-import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
-import type { Writable } from 'node:stream';
-import { startAuth } from '#auth/main.ts';
-import type { ConfigFlags } from '#config/flags.ts';
-import { loadConfig } from '#config/load.ts';
-import type { Clock } from '#core/clock.ts';
-import { Secret } from '#core/secret.ts';
-import { authOptions } from './auth-options.ts';
-import { prepareDataDir } from './data-dir.ts';
-import { openLog } from './log/open.ts';
-import { streamOutput } from './log/output.ts';
+// `gatehouse start`: runs the daemon in this process until a signal or a failure ends it. The only file of this room
+// that commands may import.
+import { sleep } from '#core/clock.ts';
+import { startDaemon, type Daemon, type DaemonOptions } from './daemon.ts';
+import { watchSignals, type SignalSource } from './signals.ts';
 
-export interface DaemonOptions {
-  readonly clock: Clock;
-  readonly version: string;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
-  readonly configPath?: string | undefined;
-  readonly flags: ConfigFlags;
+export interface RunOptions extends DaemonOptions {
+  readonly signals: SignalSource;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
 }
 
-export interface Daemon {
-  close(): Promise<void>;
-}
+/** What is still open after this long is left to the system; the store and the audit log survive a kill. */
+const STOP_MS = 2000;
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGTERM: 15 };
 
-/** Resolves when the services are up. Errors are those of the parts; what was opened is closed again. */
-export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const { clock, version, stdout, stderr } = options;
-  const { config, notices } = await loadConfig({
-    hostname: hostname(),
-    flags: options.flags,
-    ...(options.configPath === undefined ? {} : { path: options.configPath }),
+/**
+ * Resolves with the exit code after TERM or INT: 0. A second one ends the process at once (128 + its number). Errors
+ * of the start, and of a service that cannot go on, are thrown when everything is closed.
+ */
+export async function runDaemon(options: RunOptions): Promise<number> {
+  const { clock, signals, exit } = options;
+  const stopped = Promise.withResolvers<NodeJS.Signals>();
+  const release = keepProcess();
+  let daemon: Daemon | undefined;
+  const unwatch = watchSignals(signals, {
+    stop: (signal) => stopped.resolve(signal),
+    kill: (signal) => exit(128 + (SIGNAL_NUMBERS[signal] ?? 0)),
+    dump: () => daemon?.dump(),
+    reload: (signal) => void daemon?.reload(signal),
   });
-  const log = openLog(config.log, streamOutput(stderr), clock);
-  for (const { path, message, line } of notices) log.warn({ part: 'process', path, line }, message);
-  const dataDir = await prepareDataDir(config.dataDir, { uid: process.getuid?.() }, log);
-  const ownToken = { roles: ['node'] as const, token: new Secret(randomBytes(32).toString('hex')) };
-  if (config.auth === undefined) throw new Error('no auth here');
-  const auth = await startAuth(
-    await authOptions(config, config.auth, {
-      clock,
-      log: log.child({ part: 'auth' }),
-      stdout,
-      version,
-      dataDir,
-      ownToken,
-    }),
-  );
-  log.info(
-    { part: 'process', address: auth.address, cluster: auth.clusterName },
-    'the auth service is ready',
-  );
-  return { close: () => auth.close() };
+  try {
+    daemon = await startDaemon(options);
+    const signal = await Promise.race([stopped.promise, daemon.failed]);
+    daemon.log.info({ signal }, 'stopping');
+    return 0;
+  } finally {
+    if (daemon !== undefined) {
+      const late = new AbortController();
+      const isClosed = await Promise.race([
+        daemon.close().then(() => true),
+        sleep(clock, STOP_MS, late.signal).then(
+          () => false,
+          () => true,
+        ),
+      ]);
+      late.abort();
+      // Sockets of calls that do not end would keep the process.
+      if (!isClosed) exit(0);
+    }
+    unwatch();
+    release();
+  }
+}
+
+/** Nothing else may: timers of the clock do not, and an agent between two heartbeats has no socket. */
+function keepProcess(): () => void {
+  const { port1 } = new MessageChannel();
+  port1.on('message', () => {});
+  return () => port1.close();
 }

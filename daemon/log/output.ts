@@ -7,6 +7,8 @@ import { GatehouseError } from '#core/errors/error.ts';
 export interface LogOutput {
   /** One line, without its line break. */
   write(line: string, level: string): void;
+  /** Opens the file anew, after it was moved away by a rotation. */
+  reopen?(): Promise<void>;
   /** Resolves when everything written is with the system. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -26,18 +28,20 @@ export function streamOutput(stream: Writable): LogOutput {
 
 /** Appends to the file, made with mode 0640. INVALID_CONFIG when it cannot be opened. */
 export async function fileOutput(path: string, complain: (message: string) => void): Promise<LogOutput> {
-  let file: FileHandle;
+  return new FileOutput(await openFile(path), path, complain);
+}
+
+async function openFile(path: string): Promise<FileHandle> {
   try {
-    file = await open(path, 'a', 0o640);
+    return await open(path, 'a', 0o640);
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     throw new GatehouseError('INVALID_CONFIG', `log.output: cannot write to ${path} (${code})`, { cause });
   }
-  return new FileOutput(file, path, complain);
 }
 
 class FileOutput implements LogOutput {
-  readonly #file: FileHandle;
+  #file: FileHandle;
   readonly #path: string;
   readonly #complain: (message: string) => void;
   #waiting: string[] = [];
@@ -57,6 +61,14 @@ class FileOutput implements LogOutput {
     if (this.#waiting.length >= MAX_WAITING) this.#lost++;
     else this.#waiting.push(`${line}\n`);
     this.#writing ??= this.#flush();
+  }
+
+  async reopen(): Promise<void> {
+    const file = await openFile(this.#path);
+    await this.#writing;
+    const before = this.#file;
+    this.#file = file;
+    await before.close();
   }
 
   close(): Promise<void> {

@@ -9,6 +9,7 @@ const MAX_DEPTH = 6;
 const MAX_TEXT = 16 * 1024;
 
 /** A copy that is safe to write: bounded in depth and in the length of each text. */
+/** A copy that is safe to write: bounded in depth and in the length of each text. */
 export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [name, redactField(name, value, MAX_DEPTH)]),
@@ -28,11 +29,15 @@ function redactField(name: string, value: unknown, depth: number): unknown {
   if (typeof value === 'string') return redactText(value);
   if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object' || value === null) return value;
+  return redactObject(value, depth);
+}
+
+function redactObject(value: object, depth: number): unknown {
   if ('toJSON' in value && typeof value.toJSON === 'function') return (value.toJSON as () => unknown)();
-  if (depth === 0) return '…';
-  if (Array.isArray(value)) return value.slice(0, 100).map((item) => redactField('', item, depth - 1));
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
   if (value instanceof Map || value instanceof Set) return `${value.size} entries`;
+  if (depth === 0) return '…';
+  if (Array.isArray(value)) return value.slice(0, 100).map((item) => redactField('', item, depth - 1));
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, redactField(key, item, depth - 1)]),
   );

@@ -1,0 +1,96 @@
+// `gatehouse start`: the flags of the daemon, handed to it as values.
+import { parseLabelsFlag } from '#config/labels.ts';
+import { parseRolesFlag, type ConfigFlags } from '#config/flags.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import { runDaemon } from '#daemon/main.ts';
+import * as flag from '../../arguments.ts';
+import { command, type FlagValues } from '../../arguments.ts';
+import { VERSION } from '../../version.ts';
+import type { GatehouseContext } from './context.ts';
+
+const flags = {
+  config: flag.text({
+    says: 'The configuration file. (/etc/gatehouse.yaml, or /etc/teleport.yaml)',
+    short: 'c',
+    value: 'FILE',
+  }),
+  roles: flag.text({ says: 'Exactly these services: auth, node.', value: 'A,B' }),
+  token: flag.text({ says: 'The join token, or the path of a file that holds it.', value: 'TOKEN|FILE' }),
+  'ca-pin': flag.list({ says: 'Pin of the authority of the cluster to join.', value: 'PIN' }),
+  'auth-server': flag.text({ says: 'The auth service of the cluster to join.', value: 'HOST:PORT' }),
+  nodename: flag.text({ says: 'Name of this machine. (the host name)', value: 'NAME' }),
+  labels: flag.text({
+    says: 'Labels of this node, such as env=prod,arch=[1h:"uname -m"].',
+    value: 'LABELS',
+  }),
+  'data-dir': flag.text({ says: 'Where keys and state are kept. (/var/lib/gatehouse)', value: 'FOLDER' }),
+  'diag-addr': flag.text({
+    says: 'Serve /healthz, /readyz and /metrics over HTTP here, such as 127.0.0.1:3000.',
+    value: 'HOST:PORT',
+  }),
+  'pid-file': flag.text({ says: 'Write the process id here.', value: 'FILE' }),
+  bootstrap: flag.text({
+    says: 'Resources for a new cluster, from `gatectl get all`; ignored when there is one already.',
+    value: 'FILE',
+  }),
+  debug: flag.toggle({ says: 'Log with severity debug.', short: 'd' }),
+  'insecure-no-tls': flag.toggle({
+    says: 'Accepted for the proxy service, which is not part of this release.',
+  }),
+  insecure: flag.toggle({ says: 'Not offered: certificates are always verified.' }),
+};
+
+export const start = command({
+  about: `Flags win over the file. Without either, an auth service and a node run on this machine. Ends with TERM or
+Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file anew.`,
+  flags,
+  examples: [
+    'gatehouse start',
+    'gatehouse start -d --diag-addr=127.0.0.1:3000',
+    'gatehouse start --roles=node --token=/tmp/token --ca-pin=sha256:7e12... --auth-server=10.12.0.6:3025',
+    `gatehouse start --labels 'uptime=[1m:"uptime -p"],kernel=[1h:"uname -r"]'`,
+  ],
+  async run({ io }: GatehouseContext, { flags: given }) {
+    if (given.insecure) {
+      throw new GatehouseError(
+        'NOT_SUPPORTED',
+        '--insecure is not offered: the certificate of the auth service is always verified; pass --ca-pin to join safely',
+      );
+    }
+    // What the daemon makes is for its user alone, wherever it makes it.
+    process.umask(0o077);
+    return runDaemon({
+      clock: io.clock,
+      version: VERSION,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      environment: io.env,
+      configPath: given.config ?? (io.env['GATEHOUSE_CONFIG_FILE'] || undefined),
+      flags: configFlags(given),
+      bootstrapFile: given.bootstrap,
+      ignoredFlags: given['insecure-no-tls'] ? ['--insecure-no-tls'] : [],
+      withGuide: io.stdout.isTTY === true,
+      signals: process,
+      exit: (code) => process.exit(code),
+    });
+  },
+});
+
+function configFlags(given: FlagValues<typeof flags>): ConfigFlags {
+  return withoutUndefined({
+    roles: given.roles === undefined ? undefined : parseRolesFlag(given.roles),
+    token: given.token,
+    caPins: given['ca-pin'],
+    authServer: given['auth-server'],
+    nodename: given.nodename,
+    dataDir: given['data-dir'],
+    pidFile: given['pid-file'],
+    diagAddr: given['diag-addr'],
+    labels: given.labels === undefined ? undefined : parseLabelsFlag(given.labels),
+    debug: given.debug ? true : undefined,
+  });
+}
+
+function withoutUndefined(fields: { [K in keyof ConfigFlags]: ConfigFlags[K] | undefined }): ConfigFlags {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as ConfigFlags;
+}
