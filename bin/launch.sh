@@ -36,4 +36,5 @@ if [ ! -x "$node" ]; then
   exit 69
 fi
 use_compile_cache
-exec "$node" --disable-warning=ExperimentalWarning "$root/$program" "$@"
+# USR1 must never open a debugger (node's default); the daemon has its own use for it.
+exec "$node" --disable-warning=ExperimentalWarning --disable-sigusr1 "$root/$program" "$@"

@@ -4,4 +4,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p -m 700 .cache .cache/up
-exec bin/gatehouse start --data-dir="$PWD/.cache/up" "$@"
+config=$PWD/.cache/up/gatehouse.yaml
+[ -e "$config" ] || bin/gatehouse configure --data-dir="$PWD/.cache/up/data" --output="$config"
+exec bin/gatehouse start --config="$config" "$@"

@@ -32,8 +32,8 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
 export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   'node:sqlite': { from: ['storage/sqlite/'], why: 'the embedded store is one folder', tests: true },
   'node:child_process': {
-    from: ['agent/', 'cli/', 'hack/'],
-    why: 'only sessions and commands start programs',
+    from: ['agent/', 'cli/', 'hack/', 'daemon/log/syslog.ts'],
+    why: 'only sessions and commands start programs, and the log one that speaks to syslog',
     tests: true,
   },
   'node:worker_threads': { from: ['auth/', 'storage/'], why: 'threads need a reason', tests: true },
