@@ -25,7 +25,7 @@ const REACH_MS = 10_000;
 export type Entry =
   | { readonly is: 'fence'; readonly revision: Revision }
   | { readonly is: 'resource'; readonly kind: Kind; readonly resource: Resource }
-  | { readonly is: 'broken'; readonly error: unknown };
+  | { readonly is: 'broken'; readonly kind: Kind; readonly name: string; readonly error: unknown };
 
 /** UNAVAILABLE until the replica has its first snapshot. */
 export function copyOf(replica: Replica<Entry>): Copy {
@@ -74,29 +74,30 @@ export function decodeEntry(
     return { is: 'resource', kind, resource: decodeRecord(kind, entry) };
   } catch (error) {
     log.error({ resource: titleOf(kind.name, name), err: error }, 'a stored resource cannot be read');
-    return { is: 'broken', error };
+    return { is: 'broken', kind, name, error };
   }
 }
 
-/** The changes to resources among those of the replica. */
+/**
+ * The changes to resources among those of the replica. Of a resource that cannot be read nothing is told until it can,
+ * or is deleted: who holds what was there before keeps it.
+ */
 export function batchOf(changes: readonly Change<Entry>[], revision: Revision): StateBatch {
-  const events: StateEvent[] = [];
-  for (const change of changes) {
-    const entry = change.type === 'put' ? change.value : change.before;
-    if (entry?.is !== 'resource') continue;
-    const { kind, resource } = entry;
-    const before = change.before?.is === 'resource' ? { before: change.before.resource } : {};
-    const after = change.type === 'put' ? { resource } : {};
-    events.push({
-      type: change.type,
-      kind: kind.name,
-      name: resource.metadata.name,
-      revision,
-      ...before,
-      ...after,
-    });
+  return { revision, events: changes.flatMap((change) => eventOf(change, revision)) };
+}
+
+function eventOf(change: Change<Entry>, revision: Revision): StateEvent[] {
+  const entry = change.type === 'put' ? change.value : change.before;
+  if (entry === undefined || entry.is === 'fence') return [];
+  const before = change.before?.is === 'resource' ? { before: change.before.resource } : {};
+  const kind = entry.kind.name;
+  if (change.type === 'delete') {
+    const name = entry.is === 'broken' ? entry.name : entry.resource.metadata.name;
+    return [{ type: 'delete', kind, name, revision, ...before }];
   }
-  return { revision, events };
+  if (entry.is === 'broken') return [];
+  const { resource } = entry;
+  return [{ type: 'put', kind, name: resource.metadata.name, revision, ...before, resource }];
 }
 
 export function notReady(): GatehouseError {

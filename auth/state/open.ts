@@ -6,7 +6,7 @@ import type { Kind } from '#core/kind.ts';
 import type { Log } from '#core/log.ts';
 import { startReplica, type Replica } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
-import type { Revision } from '#core/revision.ts';
+import { compareRevisions, type Revision } from '#core/revision.ts';
 import type { Backend } from '#storage/backend.ts';
 import { feedOf } from '#storage/feed.ts';
 import { openChangeFeed, type ChangeFeed } from './change-feed.ts';
@@ -117,9 +117,9 @@ function followChanges(
   const start = async (): Promise<void> => {
     await replica.ready;
     const older = (from: Revision, signal: AbortSignal): AsyncIterable<StateBatch> =>
-      olderChanges({ backend, prefixes, byPlural, from, signal });
-    const storeRevision = (): Promise<Revision> => backend.revision();
-    feed = openChangeFeed({ newest: copy.revision, clock, maxEvents, older, storeRevision });
+      olderChanges({ backend, prefixes, byPlural, log, from, signal });
+    const requireKnown = (from: Revision): Promise<void> => requireKnownTo(backend, from);
+    feed = openChangeFeed({ newest: copy.revision, clock, maxEvents, older, requireKnown });
     replica.onChange((changes, revision) => {
       const batch = batchOf(changes, revision);
       if (batch.events.length === 0) return;
@@ -141,6 +141,20 @@ function followChanges(
     },
     close: () => feed?.close(),
   };
+}
+
+/** REVISION_COMPACTED unless a watch of the store can start there. */
+async function requireKnownTo(backend: Backend, from: Revision): Promise<void> {
+  if (compareRevisions(from, await backend.revision()) > 0) {
+    throw new GatehouseError(
+      'REVISION_COMPACTED',
+      'the revision is newer than the store; take a new snapshot',
+    );
+  }
+  const { signal } = new AbortController();
+  const watch = backend.watch({ prefixes: [''], from, signal })[Symbol.asyncIterator]();
+  await watch.next();
+  await watch.return?.();
 }
 
 async function readRecord<S>(

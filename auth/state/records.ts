@@ -34,7 +34,13 @@ export function titleOf(kind: string, name: string): string {
 
 /** The key's plural and name; undefined for keys that are no resource. */
 export function splitKey(key: string): { readonly plural: string; readonly name: string } | undefined {
-  const [root, plural, name, ...more] = partsOf(key);
+  let parts: string[];
+  try {
+    parts = partsOf(key);
+  } catch {
+    return undefined;
+  }
+  const [root, plural, name, ...more] = parts;
   if (root !== ROOT || plural === undefined || name === undefined || more.length > 0) return undefined;
   return { plural, name };
 }

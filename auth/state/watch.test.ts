@@ -1,7 +1,15 @@
 // Watches on the state: order, batches, resuming from any revision, and what is shared between them.
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isCode } from '#core/errors/error.ts';
+import { silentLog } from '#core/log.ts';
+import { KINDS } from '#kinds/all.ts';
+import { openSqlite } from '#storage/sqlite/open.ts';
+import { FakeClock } from '#test/kit/clock.ts';
 import { makeRole, makeUser, startTestState, type TestState } from '#test/kit/state.ts';
+import { tempFolder } from '#test/kit/temp.ts';
+import { openState } from './open.ts';
 import type { StateBatch } from './state.ts';
 
 const opened: TestState[] = [];
@@ -139,5 +147,94 @@ describe('watch', () => {
     expect([...copy.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))).toEqual([
       ...state.list('role'),
     ]);
+  });
+
+  it('ok: the sign of life comes in time, whatever is done to the clock', async () => {
+    const { state, clock } = await start();
+    const iterator = state.watch(['lock'], state.revision(), never)[Symbol.asyncIterator]();
+    await iterator.next();
+    for (const hours of [-5, 9, -9]) {
+      const next = iterator.next();
+      await clock.advance(1000);
+      clock.step(hours * 3_600_000);
+      await clock.advance(10_000);
+      expect((await next).value).toMatchObject({ events: [] });
+    }
+    await iterator.return?.();
+  });
+
+  it('ok: what cannot be read holds up neither those who are behind nor those who are not', async () => {
+    const { state, backend } = await start(2);
+    const from = state.revision();
+    const live = take(state.watch(['role'], from, never), 6);
+    await state.write([{ do: 'put', resource: makeRole('a') }]);
+    for (const key of [
+      'resources/roles/broken',
+      'resources/roles/a',
+      'resources/what/x',
+      'resources/roles/%zz',
+    ]) {
+      await backend.put({ key, value: Buffer.from('not a role') });
+    }
+    for (const role of ['b', 'c', 'd', 'e']) await state.write([{ do: 'put', resource: makeRole(role) }]);
+    await backend.delete('resources/roles/a');
+    await state.write([{ do: 'put', resource: makeRole('f') }]);
+    const expected = ['put role/a', 'put role/b', 'put role/c', 'put role/d', 'put role/e', 'delete role/a'];
+    expect(names(await live)).toEqual(expected);
+    expect(names(await take(state.watch(['role'], from, never), 6))).toEqual(expected);
+  });
+
+  it('refuses: a position of a history that the store has lost', async () => {
+    const clock = new FakeClock();
+    const path = join(tempFolder(), 'state.db');
+    const openAgain = async () => {
+      const backend = await openSqlite({ path, clock, log: silentLog, sync: 'OFF' });
+      const state = openState({ backend, kinds: KINDS, clock, log: silentLog });
+      await state.ready;
+      const close = async (): Promise<void> => {
+        await state.close();
+        await backend.close();
+      };
+      return { state, close };
+    };
+    const first = await openAgain();
+    await first.state.write([{ do: 'put', resource: makeRole('a') }]);
+    const kept = first.state.revision();
+    await first.close();
+    copyFileSync(path, `${path}.saved`);
+    const second = await openAgain();
+    await second.state.write([{ do: 'put', resource: makeRole('lost') }]);
+    const lost = second.state.revision();
+    await second.close();
+    copyFileSync(`${path}.saved`, path);
+    await clock.advance(60_000);
+    const third = await openAgain();
+    for (const role of ['b', 'c']) await third.state.write([{ do: 'put', resource: makeRole(role) }]);
+    await expect(take(third.state.watch(['role'], lost, never), 1)).rejects.toMatchObject({
+      code: 'REVISION_COMPACTED',
+    });
+    expect(names(await take(third.state.watch(['role'], kept, never), 2))).toEqual([
+      'put role/b',
+      'put role/c',
+    ]);
+    await third.close();
+  });
+
+  it('ok: a thousand watches, one of which does not read, cost a writer little', async () => {
+    const { state } = await start(50);
+    const from = state.revision();
+    const slow = state.watch(['role'], from, never)[Symbol.asyncIterator]();
+    await slow.next();
+    const others = Array.from({ length: 999 }, () => take(state.watch(['role'], from, never), 100));
+    for (let i = 0; i < 100; i++) await state.write([{ do: 'put', resource: makeRole(`r${i}`) }]);
+    const all = names(await others[0]!);
+    for (const other of others) expect((await other).length).toBe(100);
+    const late: string[] = [];
+    while (late.length < 100) {
+      const { value } = (await slow.next()) as { value: StateBatch };
+      if (value.events.length > 0) late.push(...names([value]));
+    }
+    expect(late).toEqual(all);
+    await slow.return?.();
   });
 });
