@@ -133,6 +133,7 @@ async function fromDataDir(io: Io, named: string | undefined): Promise<Credentia
   const { config } = await loadConfig({
     hostname: io.hostname,
     ...(named === undefined ? {} : { path: named }),
+    ...(io.configPaths === undefined ? {} : { paths: io.configPaths }),
   });
   const path = join(config.dataDir, ADMIN_FILE);
   // root calls for whichever user the auth service runs as.

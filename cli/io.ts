@@ -32,6 +32,8 @@ export interface Io {
   /** The user id; undefined where the system knows none. */
   readonly uid: number | undefined;
   readonly clock: Clock;
+  /** Where a config file is looked for when none is named; the usual places when left out. */
+  readonly configPaths?: readonly string[] | undefined;
 }
 
 /** Colours are for eyes: a terminal that did not say no. */

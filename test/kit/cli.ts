@@ -20,6 +20,8 @@ export interface CliMachine {
   readonly uid?: number | undefined;
   /** Stdout and stderr say they are terminals. */
   readonly isTTY?: boolean;
+  /** A config file of the machine, as if it were in /etc; none when left out. */
+  readonly configPaths?: readonly string[];
   /** In place of `stdin`. */
   readonly keys?: Io['stdin'];
 }
@@ -46,6 +48,7 @@ export async function runCli<C, G extends Flags>(
     hostname: 'box.example.com',
     uid: 'uid' in machine ? machine.uid : process.getuid?.(),
     clock: machine.clock ?? new FakeClock(Date.now()),
+    configPaths: machine.configPaths ?? [],
   });
   return { exitCode, ...printed };
 }

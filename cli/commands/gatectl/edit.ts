@@ -27,7 +27,10 @@ export const edit = command({
     const before = await api.get(kind, name);
     const text = formatResources([before], 'yaml');
     const draft = await openDraft(context.io, `${kind.name}.yaml`, text);
-    const edited = await draft.edit();
+    const edited = await draft.edit().catch(async (error: unknown) => {
+      await draft.discard();
+      throw error;
+    });
     if (edited === text) {
       await draft.discard();
       context.out.note('Nothing was changed.');
