@@ -94,21 +94,27 @@ async function ownError(
 async function finish(
   changes: readonly Change[],
   revision: Revision,
-  { copy, log }: WriteParts,
+  parts: WriteParts,
 ): Promise<readonly (Resource | undefined)[]> {
   try {
-    await copy.reached(revision);
+    await parts.copy.reached(revision);
   } catch (error) {
     // The write is done and must not be reported as failed; the next reader may see it late.
-    log.warn({ revision, err: error }, 'the local copy is behind a write that was made');
+    parts.log.warn({ revision, err: error }, 'the local copy is behind a write that was made');
   }
-  return changes.map((change) => (change.do === 'delete' ? undefined : stored(change.resource, revision)));
+  return changes.map((change) =>
+    change.do === 'delete' ? undefined : asStored(change.resource, revision, parts),
+  );
 }
 
-/** Brings the copy to where the store stands; false when it was there already at `judgedAt`. */
-async function catchUp(judgedAt: Revision, { backend, copy }: WriteParts): Promise<boolean> {
-  const newest = await backend.revision();
-  if (compareRevisions(judgedAt, newest) >= 0) return false;
-  await copy.reached(newest);
-  return true;
+/** Nearly always in the copy, where it is decoded already; made anew when somebody has changed it since. */
+function asStored(resource: Resource, revision: Revision, { copy, kindNamed }: WriteParts): Resource {
+  const kind = kindNamed(resource.kind);
+  try {
+    const copied = kind.audience === 'internal' ? undefined : copy.get(kind, resource.metadata.name);
+    if (copied?.metadata.revision === revision) return copied;
+  } catch {
+    // What cannot be read now is not what was written.
+  }
+  return stored(resource, revision);
 }

@@ -154,6 +154,10 @@ function whereVocabulary(): Vocabulary<WhereContext> {
   });
 }
 
+/** The same for every compiler: each check of a role makes one. */
+const LABELS = labelVocabulary();
+const WHERE = whereVocabulary();
+
 /** Compiles conditions, each text once. One per compiled set of roles; not shared between threads. */
 export interface PredicateCompiler {
   labels(source: string): Condition<LabelContext>;
@@ -163,11 +167,9 @@ export interface PredicateCompiler {
 
 /** BAD_REQUEST, with line and column and the nearest known name, from both methods of the result. */
 export function createPredicateCompiler(): PredicateCompiler {
-  const labels = labelVocabulary();
-  const where = whereVocabulary();
   return {
-    labels: remember((source) => compileCondition(source, labels)),
-    where: remember((source) => compileCondition(source, where)),
+    labels: remember((source) => compileCondition(source, LABELS)),
+    where: remember((source) => compileCondition(source, WHERE)),
     patterns: new Map(),
   };
 }
