@@ -11,6 +11,8 @@ const userIdentity = s.object({
   kind: s.enumOf(['user']),
   cluster: s.string(),
   name: s.string({ minLength: 1 }),
+  /** The `spec.uid` of the user it was made for: one who has the name later is somebody else. */
+  uid: s.optional(s.string()),
   roles: s.list(s.string()),
   traits: s.map(s.list(s.string())),
   /** Logins the certificate was issued for; the widest set any use of it may claim. */
@@ -21,6 +23,7 @@ const userIdentity = s.object({
   mfa_verified: s.optional(s.timestamp()),
   /** The user who asked for it, when it was issued on behalf of another. */
   impersonator: s.optional(s.string()),
+  impersonator_uid: s.optional(s.string()),
   /** Where the certificate may be used: unset means everywhere. */
   usage: s.optional(s.enumOf(['db', 'app', 'kube'])),
   /** No later certificate made from this one may outlive this time, RFC 3339. */

@@ -71,6 +71,36 @@ describe('identity', () => {
     expect(await codeOf(client, ROLES)).toBe('ACCESS_DENIED');
   });
 
+  test('S16 S18 certificates of a user are nothing to a later one of the name, nor those it asked for', async () => {
+    const document = { kind: 'user', metadata: { name: 'ida' }, spec: { roles: ['editor', 'auditor'] } };
+    const make = async () => {
+      const { status } = await house.call(house.admin, 'POST', '/v1/resources/users', document);
+      expect(status).toBe(200);
+      return house.issueUser('ida', undefined, { identity: { roles: ['editor'] } });
+    };
+    const old = await make();
+    const { uid } = old.identity as { uid?: string };
+    await house.put('user', 'joan', { roles: ['editor'] });
+    const byOld = await house.issueUser('joan', undefined, {
+      identity: { roles: ['editor'], impersonator: 'ida', impersonator_uid: uid },
+    });
+    expect([await codeOf(old, ROLES), await codeOf(byOld, ROLES)]).toEqual(['ok', 'ok']);
+    expect((await house.call(house.admin, 'DELETE', '/v1/resources/users/ida')).status).toBe(200);
+    const young = await make();
+    expect(await codeOf(young, ROLES)).toBe('ok');
+    expect([await codeOf(old, ROLES), await codeOf(byOld, ROLES)]).toEqual([
+      'ACCESS_DENIED',
+      'ACCESS_DENIED',
+    ]);
+    // Nobody brings the old one back, neither when it is made again nor with an update.
+    const forged = { ...document, spec: { ...document.spec, uid } };
+    await house.call(house.admin, 'PUT', '/v1/resources/users/ida', forged);
+    expect([await codeOf(old, ROLES), await codeOf(young, ROLES)]).toEqual(['ACCESS_DENIED', 'ok']);
+    await house.call(house.admin, 'DELETE', '/v1/resources/users/ida');
+    await house.call(house.admin, 'POST', '/v1/resources/users', forged);
+    expect(await codeOf(old, ROLES)).toBe('ACCESS_DENIED');
+  });
+
   test('S16 a lock on the user, a role or the host refuses every call until it ends', async () => {
     const user = await house.issueUser('hal', ['editor']);
     const hostId = '3f1c6a52-6c1e-4f0e-9df0-111111111111';

@@ -11,7 +11,7 @@ import type { AdminIdentity, HostIdentity, Identity, UserIdentity } from '#core/
 import type { Resource } from '#core/resource.ts';
 import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
 import { accessRoleOf, type RoleSpec } from '#kinds/role/kind.ts';
-import type { UserSpec } from '#kinds/user/kind.ts';
+import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
 import type { ClusterState } from '../state/state.ts';
 
 export type Standing =
@@ -72,21 +72,24 @@ export class StandingTable {
   #ofUser(identity: UserIdentity, address: string): Standing | NoStanding {
     const misuse = misuseOf(identity, address);
     if (misuse !== undefined) return denied(misuse);
-    const user = this.#holder(identity.name);
+    const user = this.#holder(identity.name, identity.uid);
     if ('code' in user) return user;
     if (identity.impersonator !== undefined) {
       // What was made for somebody else is only as good as who asked for it.
-      const impersonator = this.#holder(identity.impersonator);
+      const impersonator = this.#holder(identity.impersonator, identity.impersonator_uid);
       if ('code' in impersonator) return impersonator;
     }
     const access = this.accessOf(user, identity.roles);
     return 'code' in access ? access : { who: 'user', identity, access };
   }
 
-  /** A user who exists and is not locked, nor are its roles. */
-  #holder(name: string): Resource<UserSpec> | NoStanding {
+  /** The user a certificate was made for, who still exists and is not locked, nor are its roles. */
+  #holder(name: string, uid: string | undefined): Resource<UserSpec> | NoStanding {
     const user = this.#state.get('user', name) as Resource<UserSpec> | undefined;
     if (user === undefined) return denied(`the user ${quote(name)} no longer exists`);
+    if (user.spec.uid !== uid) {
+      return denied(`the certificate was made for another user ${quote(name)}, who was deleted`);
+    }
     if (isUserLocked(user.spec, this.#clock.now())) {
       return locked(
         user.spec.status?.locked_message,
@@ -158,11 +161,6 @@ function misuseOf(identity: UserIdentity, address: string): string | undefined {
     return `the certificate is pinned to ${quote(identity.pinned_ip)} and came from ${quote(address)}`;
   }
   return undefined;
-}
-
-function isUserLocked({ status }: UserSpec, now: number): boolean {
-  if (status?.is_locked !== true) return false;
-  return status.lock_expires === undefined || Date.parse(status.lock_expires) > now;
 }
 
 function denied(reason: string): NoStanding {

@@ -110,12 +110,14 @@ export function identityOf(grant: Grant, cluster: string): UserIdentity {
     kind: 'user',
     cluster,
     name: grant.user,
+    ...(grant.uid === undefined ? {} : { uid: grant.uid }),
     roles: grant.roles,
     traits: grant.traits,
     logins: grant.logins,
     ...(grant.pinnedIp === undefined ? {} : { pinned_ip: grant.pinnedIp }),
     ...(grant.mfaVerified === undefined ? {} : { mfa_verified: toTimestamp(grant.mfaVerified) }),
     ...(grant.impersonator === undefined ? {} : { impersonator: grant.impersonator }),
+    ...(grant.impersonatorUid === undefined ? {} : { impersonator_uid: grant.impersonatorUid }),
     ...(isUsage(grant.usage) ? { usage: grant.usage } : {}),
     session_expires: toTimestamp(grant.expires),
   };
@@ -125,6 +127,7 @@ export function identityOf(grant: Grant, cluster: string): UserIdentity {
 export function grantOf(identity: UserIdentity): Grant {
   return {
     user: identity.name,
+    uid: identity.uid,
     roles: identity.roles,
     traits: identity.traits,
     logins: identity.logins,
@@ -132,6 +135,7 @@ export function grantOf(identity: UserIdentity): Grant {
     pinnedIp: identity.pinned_ip,
     usage: identity.usage,
     impersonator: identity.impersonator,
+    impersonatorUid: identity.impersonator_uid,
     mfaVerified: identity.mfa_verified === undefined ? undefined : Date.parse(identity.mfa_verified),
   };
 }

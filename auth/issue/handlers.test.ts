@@ -6,7 +6,7 @@ import { isCode, type GatehouseError } from '#core/errors/error.ts';
 import { parseIdentity, type Identity, type UserIdentity } from '#core/identity.ts';
 import { check } from '#core/schema/check.ts';
 import { callerOf, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
-import { makeRole, makeUser } from '#test/kit/state.ts';
+import { makeResource, makeRole, makeUser } from '#test/kit/state.ts';
 import { ISSUE_HANDLERS } from './handlers.ts';
 import { issueUser } from './user.ts';
 
@@ -99,6 +99,16 @@ describe('signing for others', () => {
     const made = identityIn(await sign(await identityFor('ci'), 'joe'));
     await test.state.write([{ do: 'put', resource: makeUser('joe', ['dev', 'bot']) }]);
     expect((await refusal(sign({ ...made, roles: ['dev', 'bot'] }, 'joe'))).code).toBe('ACCESS_DENIED');
+  });
+
+  it('S18 refuses: impersonation by who had the name before', async () => {
+    const identity = await identityFor('ci');
+    await test.state.write([
+      { do: 'put', resource: makeResource('user', 'ci', { roles: ['bot'], uid: 'another' }) },
+    ]);
+    expect((await refusal(sign(identity, 'joe'))).code).toBe('NOT_FOUND');
+    const made = await sign(await identityFor('ci'), 'joe');
+    expect(identityIn(made)).toMatchObject({ impersonator: 'ci', impersonator_uid: 'another' });
   });
 
   it('S18 hosts and anonymous callers sign for nobody', async () => {

@@ -11,7 +11,7 @@ import { handler, type Handler } from '../routes/handler.ts';
 import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
 import { denial } from './denial.ts';
-import { accessOf, requireUser } from './holder.ts';
+import { accessOf, requireHolder } from './holder.ts';
 import { reissueUser } from './reissue.ts';
 import { issueUser } from './user.ts';
 
@@ -61,7 +61,7 @@ const signUserHandler = handler({
           ...common,
           address: caller.address,
           isPinned: identity.pinned_ip !== undefined,
-          impersonator: identity.name,
+          impersonator: identity,
           // What is made with a certificate ends with it.
           notAfter: Date.parse(identity.session_expires),
           method: 'impersonation',
@@ -103,7 +103,7 @@ function requireImpersonation(
   const refuse = (...reasons: string[]): GatehouseError =>
     denial(context, caller, { action: 'impersonate', resource: `user/${name}`, reasons });
   if (identity.impersonator !== undefined) throw refuse('a certificate made by impersonation makes no other');
-  const self = requireUser(context, identity.name);
+  const self = requireHolder(context, identity);
   const held = identity.roles.filter((role) => self.spec.roles.includes(role));
   const access = accessOf(context, identity.name, held, self.spec.traits);
   const target = context.state.get('user', name) as Resource<UserSpec> | undefined;

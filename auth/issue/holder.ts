@@ -6,7 +6,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
 import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
 import { accessRoleOf, type RoleSpec } from '#kinds/role/kind.ts';
-import type { UserSpec } from '#kinds/user/kind.ts';
+import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
 import type { IssueContext } from './context.ts';
 
 export type HolderContext = Pick<IssueContext, 'state' | 'clock'>;
@@ -16,10 +16,18 @@ export function requireUser({ state, clock }: HolderContext, name: string): Reso
   // The copy holds what parseResource of this kind accepted.
   const user = state.get('user', name) as Resource<UserSpec> | undefined;
   if (user === undefined) throw new GatehouseError('NOT_FOUND', `user/${name} does not exist`);
-  const { status } = user.spec;
-  const isOver = status?.lock_expires !== undefined && Date.parse(status.lock_expires) <= clock.now();
-  if (status?.is_locked !== true || isOver) return user;
-  throw new GatehouseError('LOCKED', status.locked_message || 'the user is locked');
+  if (!isUserLocked(user.spec, clock.now())) return user;
+  throw new GatehouseError('LOCKED', user.spec.status?.locked_message || 'the user is locked');
+}
+
+/** The user a certificate was made for: NOT_FOUND as well when another one has the name now. LOCKED as requireUser. */
+export function requireHolder(
+  context: HolderContext,
+  holder: { readonly name: string; readonly uid?: string | undefined },
+): Resource<UserSpec> {
+  const user = requireUser(context, holder.name);
+  if (user.spec.uid === holder.uid) return user;
+  throw new GatehouseError('NOT_FOUND', `the user/${holder.name} of the certificate does not exist any more`);
 }
 
 /** What the named roles give to the user with these traits. Roles that no longer exist give nothing. */

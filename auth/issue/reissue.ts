@@ -7,7 +7,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { IssueContext } from './context.ts';
 import { grantOf, issueGrant, maxTtlOf, wholeSeconds } from './grant.ts';
-import { accessOf, requireNoLock, requireUser, unlockedLogins } from './holder.ts';
+import { accessOf, requireHolder, requireNoLock, unlockedLogins } from './holder.ts';
 import type { KeyTexts } from './subject-keys.ts';
 import { MIN_TTL_MS } from './validators.ts';
 
@@ -29,7 +29,7 @@ export async function reissueUser(
   request: ReissueRequest,
 ): Promise<UserCertificates> {
   const { clock } = context;
-  const user = requireUser(context, identity.name);
+  const user = requireHolder(context, identity);
   requireImpersonator(context, identity);
   const previous = grantOf(identity);
   const asked = narrow(previous, {
@@ -60,9 +60,9 @@ export async function reissueUser(
 }
 
 /** A certificate for somebody else is only as good as who asked for it. */
-function requireImpersonator(context: IssueContext, { impersonator }: UserIdentity): void {
+function requireImpersonator(context: IssueContext, { impersonator, impersonator_uid }: UserIdentity): void {
   if (impersonator === undefined) return;
-  const user = requireUser(context, impersonator);
+  const user = requireHolder(context, { name: impersonator, uid: impersonator_uid });
   requireNoLock(context, { user: impersonator, roles: user.spec.roles });
 }
 

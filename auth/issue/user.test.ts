@@ -247,10 +247,29 @@ describe('reissue', () => {
   });
 
   it('S18 what was made by impersonation ends with the impersonator', async () => {
-    const identity = identityIn(await issue('joe', { impersonator: 'ann' }));
+    const identity = identityIn(await issue('joe', { impersonator: { name: 'ann' } }));
     expect(identityIn(await reissue(identity)).impersonator).toBe('ann');
     await test.state.write([{ do: 'delete', kind: 'user', name: 'ann' }]);
     expect(await codeOf(reissue(identity))).toBe('NOT_FOUND');
+  });
+
+  it('S18 nothing is made from a certificate of an earlier user of the name, or of an earlier impersonator', async () => {
+    const put = (name: string, uid: string): Promise<unknown> =>
+      test.state.write([{ do: 'put', resource: makeResource('user', name, { roles: ['dev'], uid }) }]);
+    await put('uma', '1');
+    await put('ivo', '2');
+    const identity = identityIn(await issue('uma', { impersonator: { name: 'ivo', uid: '2' } }));
+    const next = identityIn(await reissue(identity));
+    expect(next).toMatchObject({ uid: '1', impersonator: 'ivo', impersonator_uid: '2' });
+    await put('ivo', '3');
+    expect(await codeOf(reissue(next))).toBe('NOT_FOUND');
+    await put('ivo', '2');
+    expect(await codeOf(reissue(next))).toBe('ok');
+    await put('uma', '4');
+    expect(await codeOf(reissue(next))).toBe('NOT_FOUND');
+    await put('uma', '1');
+    const { uid: _uid, ...nameless } = next;
+    expect(await codeOf(reissue(nameless))).toBe('NOT_FOUND');
   });
 
   it('S13 property: no chain of reissues ever widens anything', async () => {

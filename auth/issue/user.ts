@@ -4,6 +4,7 @@ import type { AccessSet } from '#core/access/compile.ts';
 import type { Grant } from '#core/access/narrow.ts';
 import type { UserCertificates } from '#core/api/login.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import type { UserIdentity } from '#core/identity.ts';
 import type { IssueContext } from './context.ts';
 import { issueGrant, maxTtlOf, wholeSeconds } from './grant.ts';
 import { accessOf, requireNoLock, requireUser, unlockedLogins } from './holder.ts';
@@ -28,7 +29,7 @@ export interface UserRequest {
   /** Name of the mfa_device that was used: a lock on it refuses. */
   readonly mfaDevice?: string | undefined;
   /** The user who asked for it on behalf of this one. */
-  readonly impersonator?: string | undefined;
+  readonly impersonator?: Pick<UserIdentity, 'name' | 'uid'> | undefined;
   /** No later than this, in milliseconds since the epoch. */
   readonly notAfter?: number | undefined;
   /** Set for the local admin: max_session_ttl of the roles does not count, MAX_SIGNED_TTL_MS does. */
@@ -57,12 +58,14 @@ export async function issueUser(context: IssueContext, request: UserRequest): Pr
   }
   const grant: Grant = {
     user: request.user,
+    uid: user.spec.uid,
     roles,
     traits,
     logins: unlockedLogins(context, request.user, grantedNames(access, 'logins').values),
     expires: endOf(context, request, access, user.metadata.expires),
     pinnedIp: pinSourceIp || request.isPinned === true ? request.address : undefined,
-    impersonator: request.impersonator,
+    impersonator: request.impersonator?.name,
+    impersonatorUid: request.impersonator?.uid,
     mfaVerified: request.mfaVerified,
   };
   return issueGrant(context, grant, access, {

@@ -10,7 +10,7 @@ import type { Resource } from '#core/resource.ts';
 import type { AuditEvent } from '#events/catalogue.ts';
 import { KINDS } from '#kinds/all.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
-import type { UserSpec } from '#kinds/user/kind.ts';
+import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
 import { decide } from '../guard/decide.ts';
 import { userMayRead } from '../guard/host-access.ts';
 import { handler } from './handler.ts';
@@ -36,7 +36,7 @@ const checkRoute: Route = handler({
       request.verb === 'ssh'
         ? checkSsh(context, access, request)
         : checkVerb(context, access, request.verb, request.target);
-    if (user.spec.status?.is_locked !== true) return answer;
+    if (!isUserLocked(user.spec, context.clock.now())) return answer;
     const locked = { side: 'deny', message: 'the user is locked (spec.status.is_locked)' };
     return { allowed: false, reasons: [locked, ...answer.reasons] };
   },

@@ -1,4 +1,6 @@
-// Who made a user or lock, and when: written by the auth service, whatever the document says. Pure.
+// Who made a user or lock, and when, and which of all users of one name it is: written by the auth service, whatever
+// the document says.
+import { randomUUID } from 'node:crypto';
 import { identityName } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { timestampOf } from '#core/timestamp.ts';
@@ -24,11 +26,12 @@ function stampedUser(
   caller: Caller,
   now: number,
 ): Resource<UserSpec> {
-  const { created_by: given, ...spec } = resource.spec;
+  const { created_by: given, uid: _given, ...spec } = resource.spec;
   const own = { time: timestampOf(now), user: { name: nameOf(caller) } };
-  const kept = (before as Resource<UserSpec> | undefined)?.spec.created_by;
-  const stamp = before === undefined ? (mayBring(caller, given) ?? own) : kept;
-  return { ...resource, spec: { ...spec, ...(stamp === undefined ? {} : { created_by: stamp }) } };
+  // Nobody brings a uid: with that of a deleted user its old certificates would be good again.
+  const made = { uid: randomUUID(), created_by: mayBring(caller, given) ?? own };
+  const { uid, created_by } = before === undefined ? made : (before as Resource<UserSpec>).spec;
+  return { ...resource, spec: { ...(uid && { uid }), ...spec, ...(created_by && { created_by }) } };
 }
 
 function stampedLock(

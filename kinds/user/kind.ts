@@ -32,6 +32,12 @@ const createdBy = s.object({
 });
 
 const spec = s.object({
+  uid: s.optional(
+    s.string({
+      maxLength: 64,
+      description: 'Set by the auth service: tells apart users who have the same name one after the other.',
+    }),
+  ),
   roles: s.withDefault(
     s.list(s.string({ format: resourceName }), {
       single: true,
@@ -71,6 +77,12 @@ export const userKind = defineKind<UserSpec>({
   check: checkUser,
   checkWrite: (user, reader) => checkRoles(user.spec.roles, reader),
 });
+
+/** Whether the user's own record locks it at `now`, milliseconds since the epoch. Locks of the kind `lock` are apart. */
+export function isUserLocked({ status: own }: UserSpec, now: number): boolean {
+  if (own?.is_locked !== true) return false;
+  return own.lock_expires === undefined || Date.parse(own.lock_expires) > now;
+}
 
 /** Old files write the expiry in the spec; it is moved to the metadata unless the two disagree. */
 function keepOneExpiry(user: Resource<UserSpec>): Resource<UserSpec> {

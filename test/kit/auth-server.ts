@@ -14,9 +14,11 @@ import { certificateToPem } from '#core/certs/x509/pem.ts';
 import { identityName, type Identity, type SystemRole } from '#core/identity.ts';
 import { parseResource } from '#core/kind.ts';
 import { silentLog, type Log } from '#core/log.ts';
+import type { Resource } from '#core/resource.ts';
 import type { AuditEvent } from '#events/catalogue.ts';
 import { kindOf } from '#kinds/all.ts';
 import { presetRoles } from '#kinds/role/presets.ts';
+import type { UserSpec } from '#kinds/user/kind.ts';
 import { FakeClock } from './clock.ts';
 
 export const TEST_CLUSTER = 'test.example.com';
@@ -137,7 +139,10 @@ export async function startTestAuth(options: TestAuthOptions = {}): Promise<Test
     async issueUser(name, roles, about = {}) {
       const { traits = {}, ...rest } = about;
       if (roles !== undefined) await put('user', name, { roles, traits });
-      return issue(userIdentity(clusterName, name, roles ?? [], clock.now() + HOUR_MS), rest);
+      const user = auth.state.get('user', name) as Resource<UserSpec> | undefined;
+      const uid = user?.spec.uid;
+      const identity = userIdentity(clusterName, name, roles ?? [], clock.now() + HOUR_MS);
+      return issue({ ...identity, ...(uid === undefined ? {} : { uid }) }, rest);
     },
     issueHost(roles, about = {}) {
       const { hostId = randomUUID(), ...rest } = about;
