@@ -118,3 +118,11 @@ function asStored(resource: Resource, revision: Revision, { copy, kindNamed }: W
   }
   return stored(resource, revision);
 }
+
+/** Brings the copy to where the store stands; false when it was there already at `judgedAt`. */
+async function catchUp(judgedAt: Revision, { backend, copy }: WriteParts): Promise<boolean> {
+  const newest = await backend.revision();
+  if (compareRevisions(judgedAt, newest) >= 0) return false;
+  await copy.reached(newest);
+  return true;
+}
