@@ -72,23 +72,36 @@ function buildStorage(file: FileContents, findings: Findings): StorageConfig {
 }
 
 function noticeAuth(section: AuthSection, findings: Findings): void {
-  const { authentication, access_monitoring, license_file } = section;
+  const { authentication = {}, access_monitoring, license_file } = section;
   const at = (...path: string[]) => ['auth_service', ...path];
   if (license_file !== undefined) findings.notice(at('license_file'), 'no license is needed; it is ignored');
   if (access_monitoring?.enabled === true) {
     findings.notice(at('access_monitoring'), 'access monitoring is not part of this release; it is ignored');
   }
-  const factor = authentication?.second_factor;
+  noticeLogin(authentication, findings);
+}
+
+function noticeLogin(login: NonNullable<AuthSection['authentication']>, findings: Findings): void {
+  const at = (...path: string[]) => ['auth_service', 'authentication', ...path];
+  const { second_factor: factor, require_session_mfa, device_trust, type = 'local' } = login;
   if (factor !== undefined && factor !== 'on' && effectiveSecondFactor(factor) !== factor) {
     findings.notice(
-      at('authentication', 'second_factor'),
+      at('second_factor'),
       `hardware keys (${factor}) are not part of this release; logins with a password still need a second factor`,
     );
   }
-  const type = authentication?.type ?? 'local';
+  if (require_session_mfa !== undefined && require_session_mfa !== false) {
+    findings.notice(
+      at('require_session_mfa'),
+      'a second factor for each session is not part of this release; logins ask for it, sessions do not',
+    );
+  }
+  if ((device_trust?.mode ?? 'off') !== 'off') {
+    findings.notice(at('device_trust'), 'device trust is not part of this release; it is ignored');
+  }
   if (type !== 'local') {
     findings.notice(
-      at('authentication', 'type'),
+      at('type'),
       `single sign-on (${type}) is not part of this release; only local users can log in`,
     );
   }

@@ -122,6 +122,16 @@ describe('which services run', () => {
     expect(running(text, flags)).toBe(expected),
   );
 
+  it('ok: duties of sessions that nothing holds to yet give a notice each, and their absence none', () => {
+    const login = (fields: string) =>
+      read(`auth_service: {authentication: {${fields}}}`).notices.map(({ path }) => path);
+    expect(login('require_session_mfa: yes, device_trust: {mode: required}')).toEqual([
+      'auth_service.authentication.require_session_mfa',
+      'auth_service.authentication.device_trust',
+    ]);
+    expect(login('require_session_mfa: no, device_trust: {mode: off}')).toEqual([]);
+  });
+
   it('ok: each service that is not there gives one notice', () => {
     const text = 'proxy_service: {enabled: yes}\napp_service: {enabled: no}\ndb_service:\n  enabled: yes\n';
     expect(read(text).notices).toEqual([

@@ -2,9 +2,11 @@
 import { GatehouseError } from './errors/error.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** As in Go: 292 years. A time that is this far from any other is still a date. */
+const MAX_MS = Math.floor((2 ** 63 - 1) / 1_000_000);
 const PART = /(\d+(?:\.\d+)?)(ms|[smhd])/y;
 
-/** Parses "1h30m"; refuses negatives, blanks and unknown units with BAD_REQUEST. */
+/** Parses "1h30m"; refuses negatives, blanks, unknown units and more than 292 years with BAD_REQUEST. */
 export function parseDuration(text: string): number {
   if (text === '0') return 0;
   let total = 0;
@@ -16,7 +18,7 @@ export function parseDuration(text: string): number {
     total += Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? 0);
     read = PART.lastIndex;
   }
-  if (text === '' || read !== text.length || !Number.isSafeInteger(Math.round(total))) {
+  if (text === '' || read !== text.length || total > MAX_MS) {
     throw new GatehouseError(
       'BAD_REQUEST',
       `"${text.slice(0, 40)}" is not a duration such as 30s, 5m, 12h or 1h30m`,

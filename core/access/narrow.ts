@@ -61,34 +61,38 @@ export function narrow(previous: Grant, requested: Narrowing): Grant {
   };
 }
 
+/** What a lock could be about, or what says whose it is: the same in every certificate made from another one. */
+const KEPT = ['user', 'uid', 'device', 'impersonator', 'impersonatorUid'] as const;
+/** Unset is everywhere; once set it stays. */
+const PINS = ['pinnedIp', 'usage'] as const;
+
 /**
  * True when `next` grants nothing that `previous` does not, and says all that a lock could be about: the property every
  * reissue must have.
  */
 export function isWithin(next: Grant, previous: Grant): boolean {
-  const kept = (before: string | undefined, after: string | undefined): boolean =>
-    before === undefined || before === after;
   return (
-    next.user === previous.user &&
-    next.uid === previous.uid &&
-    next.expires <= previous.expires &&
-    next.roles.every((role) => previous.roles.includes(role)) &&
-    next.logins.every((login) => previous.logins.includes(login)) &&
-    traitsWithin(next.traits, previous.traits) &&
-    kept(previous.pinnedIp, next.pinnedIp) &&
-    kept(previous.usage, next.usage) &&
-    next.device === previous.device &&
-    next.impersonator === previous.impersonator &&
-    next.impersonatorUid === previous.impersonatorUid &&
-    isSameSet(next.accessRequests, previous.accessRequests) &&
-    (next.final === true || previous.final !== true) &&
-    (next.mfaVerified ?? 0) <= (previous.mfaVerified ?? 0)
+    KEPT.every((field) => next[field] === previous[field]) &&
+    PINS.every((field) => previous[field] === undefined || next[field] === previous[field]) &&
+    isNotLater(next, previous) &&
+    isPart(next.roles, previous.roles) &&
+    isPart(next.logins, previous.logins) &&
+    isPart(next.accessRequests, previous.accessRequests) &&
+    isPart(previous.accessRequests, next.accessRequests) &&
+    traitsWithin(next.traits, previous.traits)
   );
 }
 
-function isSameSet(one: readonly string[] = [], other: readonly string[] = []): boolean {
-  return one.every((entry) => other.includes(entry)) && other.every((entry) => one.includes(entry));
+function isNotLater(next: Grant, previous: Grant): boolean {
+  return (
+    next.expires <= previous.expires &&
+    (next.mfaVerified ?? 0) <= (previous.mfaVerified ?? 0) &&
+    (next.final === true || previous.final !== true)
+  );
 }
+
+const isPart = (part: readonly string[] = [], whole: readonly string[] = []): boolean =>
+  part.every((entry) => whole.includes(entry));
 
 function traitsWithin(next: Traits, previous: Traits): boolean {
   const before = new Map(Object.entries(previous));

@@ -84,9 +84,14 @@ describe('merging options', () => {
       { portForwarding: { local: true, remote: false } },
     ],
     [
-      'the old field beats the new in one role',
+      'a no in either field of one role',
       [{ port_forwarding: true, ssh_port_forwarding: { local: { enabled: false } } }],
-      { portForwarding: { local: true, remote: true } },
+      { portForwarding: { local: false, remote: true } },
+    ],
+    [
+      'a no in the older field',
+      [{ port_forwarding: { remote: { enabled: false } }, ssh_port_forwarding: { remote: {} } }],
+      { portForwarding: { local: true, remote: false } },
     ],
     ['X11 by one role', [{ permit_x11_forwarding: true }, {}], { x11Forwarding: true }],
     [

@@ -1,9 +1,8 @@
 // Options of several roles become one set: the most restrictive. Permissions: an explicit no beats any yes, and where
 // no role says anything the default holds. Limits: the smallest. Duties: one role is enough. README.md has the table.
 import { parseDuration } from '../duration.ts';
-import type { AccessRole, RoleOptions, Toggle } from './role.ts';
+import type { AccessRole, RoleOptions, Toggle, Traits } from './role.ts';
 import { compileTemplate } from './templates.ts';
-import type { Traits } from './role.ts';
 
 export const MFA_LEVELS = [
   'off',
@@ -205,11 +204,13 @@ function strictest<const S extends readonly string[]>(
   return scale[ranks.length === 0 ? scale.indexOf(fallback) : Math.max(...ranks)] ?? fallback;
 }
 
+/** A role may say it in both fields; there, too, a no beats a yes. */
 function forwards(options: RoleOptions, way: 'local' | 'remote'): boolean | undefined {
   const { port_forwarding: old, ssh_port_forwarding: current } = options;
-  if (typeof old === 'boolean') return old;
-  const toggle: Toggle = old?.[way] ?? current?.[way];
-  return toggle === undefined ? undefined : (toggle.enabled ?? true);
+  const isOn = (toggle: Toggle): boolean | undefined =>
+    toggle === undefined ? undefined : (toggle.enabled ?? true);
+  const said = [typeof old === 'boolean' ? old : isOn(old?.[way]), isOn(current?.[way])];
+  return said.includes(false) ? false : said.find((word) => word !== undefined);
 }
 
 /** Recorded unless the role says otherwise in so many words. */

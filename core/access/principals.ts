@@ -8,9 +8,8 @@ type Rule = (text: string) => string | undefined;
 
 const LOGIN = /^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}\$?$/;
 const GROUP = /^[A-Za-z0-9_][A-Za-z0-9_. @+-]{0,127}$/;
-const AWS_ROLE = /^arn:aws(?:-cn|-us-gov|-iso|-iso-b)?:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
 /** The documents write shortened and placeholder account numbers; such a role names nothing, and harms nothing. */
-const AWS_ROLE_LOOSE = /^arn:aws(?:-cn|-us-gov|-iso|-iso-b)?:iam::\w{1,32}:role\/[\w+=,.@/-]{1,512}$/;
+const AWS_ROLE = /^arn:aws(?:-cn|-us-gov|-iso|-iso-b)?:iam::\w{1,32}:role\/[\w+=,.@/-]{1,512}$/;
 // Control, format (bidi, zero width), private use, surrogates, line and paragraph separators.
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
@@ -32,9 +31,7 @@ function printable(what: string, max: number): Rule {
 
 const awsRole: Rule = (text) => {
   if (text.includes(WILDCARD)) return 'must be one role, without wildcards: list each role ARN';
-  return AWS_ROLE_LOOSE.test(text)
-    ? undefined
-    : 'must be a role ARN such as arn:aws:iam::123456789012:role/Name';
+  return AWS_ROLE.test(text) ? undefined : 'must be a role ARN such as arn:aws:iam::123456789012:role/Name';
 };
 
 const RULES: Readonly<Record<PrincipalField, Rule>> = {
@@ -70,14 +67,4 @@ export function principalProblem(
   if (text === WILDCARD && (side === 'deny' || WILDCARD_ALLOWED.has(field))) return undefined;
   if (text === WILDCARD) return `must not be "*": ${field} must be listed one by one`;
   return RULES[field](text);
-}
-
-/** True for a login that may become an SSH principal: no space, comma, slash, control or non-ASCII character. */
-export function isLogin(text: string): boolean {
-  return login(text) === undefined;
-}
-
-/** True for a complete ARN of one AWS role, with a twelve-digit account. */
-export function isAwsRoleArn(text: string): boolean {
-  return AWS_ROLE.test(text);
 }

@@ -10,6 +10,8 @@ export function redact<T>(schema: Schema<T>, value: T): T {
 function visit(schema: Schema<unknown>, value: unknown): unknown {
   if (schema.secret) return undefined;
   const { node } = schema;
+  // Which option the value is of is not known here.
+  if (node.type === 'choice' && hasSecrets(schema)) return undefined;
   if (node.type === 'list' && Array.isArray(value)) return value.map((item) => visit(node.item, item));
   if (node.type === 'map' && isPlainObject(value)) return mapEntries(value, () => node.value);
   if (node.type === 'object' && isPlainObject(value)) return mapEntries(value, (key) => node.fields[key]);

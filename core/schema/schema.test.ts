@@ -84,7 +84,44 @@ describe('check', () => {
   });
 });
 
+describe('times', () => {
+  const time = (text: unknown): unknown => {
+    const result = check(s.timestamp(), text);
+    return result.ok ? result.value : 'refused';
+  };
+  it.each([
+    ['2026-01-31T15:04:05Z', '2026-01-31T15:04:05Z'],
+    ['2026-01-31T15:04:05.123456789Z', '2026-01-31T15:04:05.123Z'],
+    ['2026-01-01T00:30:00+01:00', '2025-12-31T23:30:00Z'],
+    ['2028-02-29T00:00:00Z', '2028-02-29T00:00:00Z'],
+  ])('ok: %s', (text, read) => {
+    expect(time(text)).toBe(read);
+  });
+
+  it.each([
+    '2026-02-30T00:00:00Z',
+    '2026-02-29T00:00:00+01:00',
+    '2026-13-01T00:00:00Z',
+    '2026-01-01T24:00:00Z',
+    '2026-01-01T00:00:60Z',
+    '2026-01-01T00:00:00+99:99',
+    '2026-01-01',
+    '2026-01-01T00:00:00',
+    1_767_225_600,
+  ])('refuses: %s', (text) => {
+    expect(time(text)).toBe('refused');
+  });
+});
+
 describe('redact', () => {
+  it('S36 a choice with a secret in it is left out whole: nothing says which option the value is of', () => {
+    const schema = s.object({
+      open: s.choice([s.boolean(), s.string()]),
+      mixed: s.choice([s.string(), s.object({ key: s.string({ secret: true }) })]),
+    });
+    expect(redact(schema, { open: 'x', mixed: { key: 'hush' } })).toEqual({ open: 'x' });
+  });
+
   it('ok: takes secrets out at any depth and leaves the rest', () => {
     const result = check(schema, { roles: ['a'], lock: { until: '2026-01-01T00:00:00Z', by: 'hidden' } });
     if (!result.ok) throw new Error('unexpected');

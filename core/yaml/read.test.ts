@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { MAX_DOCUMENT_LENGTH, readYaml } from './read.ts';
 
 const valueOf = (text: string): unknown => structuredClone(readYaml(text)[0]?.value);
@@ -30,6 +31,21 @@ describe('values', () => {
     expect(complaintsOf(text)).toEqual([]);
     expect(valueOf(text)).toEqual(expected);
   });
+
+  it.each(['\u2028', '\u2029', '\u0085', '\r', '\v', '\f'])(
+    'S22 no document begins after %j, which is no line break of YAML',
+    (separator) => {
+      const text = `x${separator}--- {kind: user}${separator}---${separator}y`;
+      for (const form of [
+        JSON.stringify({ a: text }),
+        stringify({ a: text }),
+        stringify({ a: `b\n${text}\nc` }),
+      ]) {
+        expect(readYaml(form)).toHaveLength(1);
+      }
+      expect(valueOf(stringify({ a: text }))).toEqual({ a: text });
+    },
+  );
 
   it('ok: names of the prototype are ordinary keys here and reach no prototype', () => {
     const value = readYaml('__proto__: {polluted: true}\nconstructor: 1')[0]?.value;

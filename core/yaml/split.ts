@@ -7,8 +7,11 @@ export interface Chunk {
   readonly line: number;
 }
 
-/** In YAML these lines end a document wherever they stand, even in a block of text. */
-const MARKER = /^---(?=[ \t\r\n]|$)/gm;
+/**
+ * In YAML these lines end a document wherever they stand, even in a block of text. A line begins after \n only: with the
+ * `m` flag it would begin after U+2028 as well, and text that somebody put in a label would become a document.
+ */
+const MARKER = /(?<![^\n])---(?=[ \t\r\n]|$)/g;
 
 /** `maxLength` decides only whether a JSON list is worth cutting up. */
 export function splitDocuments(text: string, maxLength: number): readonly Chunk[] {
