@@ -36,5 +36,4 @@ if [ ! -x "$node" ]; then
   exit 69
 fi
 use_compile_cache
-# USR1 must never open a debugger (node's default); the daemon has its own use for it.
-exec "$node" --disable-warning=ExperimentalWarning --disable-sigusr1 "$root/$program" "$@"
+exec "$node" --disable-warning=ExperimentalWarning "$root/$program" "$@"

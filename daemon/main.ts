@@ -22,6 +22,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   const { clock, signals, exit } = options;
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   const release = keepProcess();
+  // First of all: until USR1 has a listener, the runtime opens its debugger on it.
   let daemon: Daemon | undefined;
   const unwatch = watchSignals(signals, {
     stop: (signal) => stopped.resolve(signal),

@@ -10,6 +10,8 @@ import { formatLine, type LogRecord } from './line.ts';
 import type { LogOutput } from './output.ts';
 import { redactFields, redactText } from './redact.ts';
 
+const SOURCE = '@source';
+
 /** Writes to `output`, which the caller closes after the last line. */
 export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock, 'now'>): Log {
   const { severity, extraFields } = config;
@@ -28,7 +30,7 @@ export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock,
           ...(err === undefined ? {} : { err: describeError(err, isVerbose) }),
         }),
       },
-      ...(extraFields.includes('caller') ? { mixin: () => ({ caller: callerOf() }) } : {}),
+      ...(extraFields.includes('caller') ? { mixin: () => ({ [SOURCE]: callerOf() }) } : {}),
     },
     {
       write(line: string) {
@@ -39,8 +41,16 @@ export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock,
   );
 }
 
-function shape({ part, level, ...rest }: LogRecord, { format, extraFields }: LogConfig): string {
+/** `caller` is the line of the house that wrote the record; a field of that name becomes `identity`. */
+function shape(record: LogRecord, { format, extraFields }: LogConfig): string {
+  const { part, level, caller, [SOURCE]: source, ...fields } = record;
   const component = extraFields.includes('component') && typeof part === 'string' ? { component: part } : {};
-  if (format === 'text') return formatLine({ level, ...component, ...rest } as LogRecord);
-  return JSON.stringify({ ...(extraFields.includes('level') ? { level } : {}), ...component, ...rest });
+  const rest = {
+    ...component,
+    ...fields,
+    ...(caller === undefined ? {} : { identity: caller }),
+    ...(typeof source === 'string' ? { caller: source } : {}),
+  };
+  if (format === 'text') return formatLine({ level, ...rest } as LogRecord);
+  return JSON.stringify({ ...(extraFields.includes('level') ? { level } : {}), ...rest });
 }
