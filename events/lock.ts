@@ -1,104 +1,71 @@
-// One writer per folder: two processes that append to the same chain would fork it. A lock file names the holder; a
-// holder that no longer runs (crash, kill -9, reboot) is recognised by its start time, so nobody has to clean up.
-import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
+// One writer per folder: two processes that append to the same chain would fork it. The lock is one of the kernel, on a
+// file, so that it ends with its process however that ends, and holds against other containers too, where a process id
+// means somebody else. SQLite takes it, because Node itself cannot lock files.
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { GatehouseError } from '#core/errors/error.ts';
-import { diskError } from './disk.ts';
+import { diskError, openFile } from './disk.ts';
 
+/** Keep it until the end: a lock that nobody holds on to is released at some time. */
 export interface FolderLock {
-  release(): Promise<void>;
+  /** Safe to call twice. */
+  release(): void;
 }
 
-/** Takes the folder for this process. UNAVAILABLE when another live process, or another part of this one, has it. */
+const FILE = '.lock';
+/** https://sqlite.org/rescode.html#busy */
+const BUSY = 5;
+
+/**
+ * Takes the folder for this process. UNAVAILABLE when another process, or another part of this one, has it. The file
+ * stays, empty.
+ */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  const path = join(folder, '.writer');
-  const claim = join(folder, `.writer.${randomUUID()}`);
-  const mine = `${JSON.stringify({ pid: process.pid, started: startOf(process.pid), claim: randomUUID() })}\n`;
+  const path = join(folder, FILE);
+  let file: DatabaseSync | undefined;
   try {
-    await writeFile(claim, mine, { mode: 0o640 });
-    for (let attempt = 0; ; attempt++) {
-      if (await tryLink(claim, path)) break;
-      const holder = await readFile(path, 'utf8').catch(() => '');
-      if (attempt >= 3 || isAlive(holder)) {
-        throw new GatehouseError(
-          'UNAVAILABLE',
-          `the audit folder ${folder} is being written by process ${pidOf(holder)}; stop it first`,
-        );
-      }
-      await removeStale(path, holder);
-    }
+    await makeFile(path);
+    file = new DatabaseSync(path, { timeout: 0, allowExtension: false });
+    // Held until the connection is closed; nothing is ever written.
+    file.exec('BEGIN EXCLUSIVE');
   } catch (error) {
+    file?.close();
+    if (isBusy(error)) {
+      throw new GatehouseError(
+        'UNAVAILABLE',
+        `the audit folder ${folder} is being written by another process (\`fuser ${path}\` names it); stop it first`,
+        { cause: error },
+      );
+    }
     throw diskError(`lock the folder ${folder}`, error);
-  } finally {
-    await rm(claim, { force: true });
   }
+  const held = file;
   return {
-    async release() {
-      const held = await readFile(path, 'utf8').catch(() => '');
-      if (held === mine) await unlink(path).catch(() => undefined);
+    release() {
+      if (held.isOpen) held.close();
     },
   };
 }
 
-/** A hard link is made by one process only, and the file behind it is complete from the start. */
-async function tryLink(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+/** An existing file is not opened but by SQLite: closing it again would end a lock that this process has on it. */
+async function makeFile(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    const file = await openFile(path, 'make').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    await file?.close();
+  } else if (!found.isFile()) {
+    throw new GatehouseError('STORAGE_FAILED', `${path} is not a regular file; remove it`);
   }
 }
 
-/** Removes the lock file if it is still the one that was found stale; another starter may have been faster. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
-  }
-  if ((await readFile(aside, 'utf8')) !== stale) await tryLink(aside, path);
-  await rm(aside, { force: true });
-}
-
-function pidOf(holder: string): number | string {
-  return parse(holder)?.pid ?? 'unknown';
-}
-
-function isAlive(holder: string): boolean {
-  const held = parse(holder);
-  if (held === undefined) return false;
-  const started = startOf(held.pid);
-  if (started !== '') return started === held.started;
-  if (held.started !== '') return false;
-  try {
-    process.kill(held.pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function parse(holder: string): { pid: number; started: string } | undefined {
-  try {
-    const { pid, started } = JSON.parse(holder) as { pid?: unknown; started?: unknown };
-    return typeof pid === 'number' && typeof started === 'string' ? { pid, started } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Boot id and start time of a process, which tell it from a later one of the same number; '' where unknown. */
-function startOf(pid: number): string {
-  try {
-    const status = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const afterName = status.slice(status.lastIndexOf(')') + 2).split(' ');
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}/${afterName[19] ?? ''}`;
-  } catch {
-    return '';
-  }
+function isBusy(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'errcode' in error &&
+    typeof error.errcode === 'number' &&
+    (error.errcode & 0xff) === BUSY
+  );
 }

@@ -47,7 +47,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     return opened;
   } catch (error) {
     await journal?.close();
-    await lock.release();
+    lock.release();
     throw error;
   }
 }
@@ -243,6 +243,6 @@ class ChainedLog implements AuditLog {
       }),
     );
     await Promise.all(closing);
-    await lock.release();
+    lock.release();
   }
 }

@@ -34,7 +34,7 @@ export async function openDirSink(options: DirSinkOptions): Promise<DirSink> {
   try {
     await repairFolder(options);
   } catch (error) {
-    await lock.release();
+    lock.release();
     throw error;
   }
   const last = async (chain: string): Promise<ChainHead | undefined> => {
@@ -66,7 +66,7 @@ export async function openDirSink(options: DirSinkOptions): Promise<DirSink> {
     close: () =>
       (closed ??= inTurn(async () => {
         await writer.close();
-        await lock.release();
+        lock.release();
       })),
   };
 }

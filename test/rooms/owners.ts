@@ -30,7 +30,11 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
 };
 
 export const NODE_MODULES: Readonly<Record<string, Owner>> = {
-  'node:sqlite': { from: ['storage/sqlite/'], why: 'the embedded store is one folder', tests: true },
+  'node:sqlite': {
+    from: ['storage/sqlite/', 'events/lock.ts'],
+    why: 'the embedded store is one folder; the audit log takes its lock on files, which Node has no other way to take',
+    tests: true,
+  },
   'node:child_process': {
     from: ['agent/', 'cli/', 'hack/', 'daemon/log/syslog.ts'],
     why: 'only sessions and commands start programs, and the log one that speaks to syslog',
