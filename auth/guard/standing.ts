@@ -10,7 +10,7 @@ import { isCode } from '#core/errors/error.ts';
 import type { AdminIdentity, HostIdentity, Identity, UserIdentity } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
-import { accessRoleOf, type RoleSpec } from '#kinds/role/kind.ts';
+import { accessRolesOf, type RoleSpec } from '#kinds/role/kind.ts';
 import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
 import type { ClusterState } from '../state/state.ts';
 
@@ -29,12 +29,6 @@ export interface NoStanding {
 export const isStanding = (found: Standing | NoStanding): found is Standing => 'who' in found;
 
 const MAX_KEPT = 1000;
-
-interface HeldRole {
-  readonly role: Resource<RoleSpec>;
-  /** Whether the certificate says so too; only then it allows anything. */
-  readonly isCertified: boolean;
-}
 
 export class StandingTable {
   readonly #state: Pick<ClusterState, 'get' | 'list'>;
@@ -104,17 +98,13 @@ export class StandingTable {
    * has now deny.
    */
   accessOf(user: Resource<UserSpec>, certified: readonly string[]): AccessSet | NoStanding {
-    const roles = user.spec.roles
+    const held = user.spec.roles
       .map((name) => this.#state.get('role', name) as Resource<RoleSpec> | undefined)
-      .filter((role) => role !== undefined)
-      .map((role) => ({ role, isCertified: certified.includes(role.metadata.name) }));
-    const versions = roles.map(({ role: { metadata }, isCertified }) => [
-      metadata.name,
-      metadata.revision,
-      isCertified,
-    ]);
-    const key = JSON.stringify([user.metadata.name, user.spec.traits, versions]);
-    const access = this.#compiled.get(key) ?? this.#compile(user, roles);
+      .filter((role) => role !== undefined);
+    const roles = held.map((role) => role.metadata.name).filter((name) => certified.includes(name));
+    const versions = held.map(({ metadata }) => [metadata.name, metadata.revision]);
+    const key = JSON.stringify([user.metadata.name, user.spec.traits, roles, versions]);
+    const access = this.#compiled.get(key) ?? this.#compile(user, held, roles);
     this.#compiled.delete(key);
     this.#compiled.set(key, access);
     if (this.#compiled.size > MAX_KEPT) {
@@ -124,17 +114,14 @@ export class StandingTable {
     return access;
   }
 
-  #compile(user: Resource<UserSpec>, roles: readonly HeldRole[]): AccessSet | NoStanding {
+  #compile(
+    user: Resource<UserSpec>,
+    held: readonly Resource<RoleSpec>[],
+    roles: readonly string[],
+  ): AccessSet | NoStanding {
     try {
-      const subject = {
-        name: user.metadata.name,
-        roles: roles.filter(({ isCertified }) => isCertified).map(({ role }) => role.metadata.name),
-        traits: user.spec.traits,
-      };
-      const compiled = roles.map(({ role, isCertified }) =>
-        isCertified ? accessRoleOf(role) : { ...accessRoleOf(role), allow: {} },
-      );
-      return compileAccess(compiled, subject, this.#predicates);
+      const subject = { name: user.metadata.name, roles, traits: user.spec.traits };
+      return compileAccess(accessRolesOf(held, roles), subject, this.#predicates);
     } catch (error) {
       if (isCode(error, 'INVALID_RESOURCE')) return denied(error.message);
       throw error;

@@ -83,6 +83,16 @@ describe('signing for others', () => {
     expect(identityIn(await sign(pinned, 'joe')).pinned_ip).toBe(address);
   });
 
+  it('S18 refuses: what a role forbids that the user was given since', async () => {
+    const ci = await identityFor('ci');
+    expect((await sign(ci, 'joe')).user).toBe('joe');
+    await test.state.write([
+      { do: 'put', resource: makeResource('role', 'no', { deny: { impersonate: { users: ['joe'] } } }) },
+      { do: 'put', resource: makeUser('ci', ['bot', 'no']) },
+    ]);
+    expect((await refusal(sign(ci, 'joe'))).code).toBe('ACCESS_DENIED');
+  });
+
   it.each<[string, string, string]>([
     ['a user without such a role', 'joe', 'eve'],
     ['a user with more roles than may be impersonated', 'ci', 'eve'],

@@ -104,8 +104,7 @@ function requireImpersonation(
     denial(context, caller, { action: 'impersonate', resource: `user/${name}`, reasons });
   if (identity.impersonator !== undefined) throw refuse('a certificate made by impersonation makes no other');
   const self = requireHolder(context, identity);
-  const held = identity.roles.filter((role) => self.spec.roles.includes(role));
-  const access = accessOf(context, identity.name, held, self.spec.traits);
+  const access = accessOf(context, self, identity.roles);
   const target = context.state.get('user', name) as Resource<UserSpec> | undefined;
   // Whether a user exists is not for everybody to know: the refusal is the same.
   if (target === undefined) throw refuse(`the user ${JSON.stringify(name.slice(0, 64))} does not exist`);

@@ -5,7 +5,7 @@ import type { Traits } from '#core/access/role.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
 import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
-import { accessRoleOf, type RoleSpec } from '#kinds/role/kind.ts';
+import { accessRolesOf, type RoleSpec } from '#kinds/role/kind.ts';
 import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
 import type { IssueContext } from './context.ts';
 
@@ -30,18 +30,21 @@ export function requireHolder(
   throw new GatehouseError('NOT_FOUND', `the user/${holder.name} of the certificate does not exist any more`);
 }
 
-/** What the named roles give to the user with these traits. Roles that no longer exist give nothing. */
+/**
+ * What the certified roles that the user still has give to it with these traits, less what any of its roles denies.
+ * Roles that no longer exist give nothing.
+ */
 export function accessOf(
   { state }: Pick<HolderContext, 'state'>,
-  user: string,
-  roleNames: readonly string[],
-  traits: Traits,
+  { metadata, spec }: Resource<UserSpec>,
+  certified: readonly string[] = spec.roles,
+  traits: Traits = spec.traits,
 ): AccessSet {
-  const roles = roleNames
+  const held = spec.roles
     .map((name) => state.get('role', name) as Resource<RoleSpec> | undefined)
     .filter((role) => role !== undefined);
-  const subject = { name: user, roles: roles.map((role) => role.metadata.name), traits };
-  return compileAccess(roles.map(accessRoleOf), subject);
+  const roles = held.map((role) => role.metadata.name).filter((name) => certified.includes(name));
+  return compileAccess(accessRolesOf(held, certified), { name: metadata.name, roles, traits });
 }
 
 /** LOCKED when a lock is in force on the user, one of the roles, or the factor that was used. */

@@ -39,7 +39,7 @@ export async function reissueUser(
   const roles = asked.roles.filter((role) => user.spec.roles.includes(role));
   requireNoLock(context, { user: identity.name, roles: user.spec.roles });
   const traits = commonTraits(asked.traits, user.spec.traits);
-  const access = accessOf(context, identity.name, roles, traits);
+  const access = accessOf(context, user, roles, traits);
   const granted = grantedNames(access, 'logins').values;
   const logins = asked.logins.filter((login) => granted.includes(login));
   const ttl = Math.min(request.ttlMs ?? Infinity, maxTtlOf(access));

@@ -219,6 +219,26 @@ describe('reissue', () => {
     expect(ssh(await reissue(identityIn(narrowed))).principals).toEqual(['ubuntu', 'ann']);
   });
 
+  it('S18 what a role forbids that the user was given since is not in the next certificate, nor what it permits', async () => {
+    const identity = identityIn(await issue('joe'));
+    await test.state.write([
+      {
+        do: 'put',
+        resource: makeResource('role', 'no', {
+          allow: { logins: ['more'] },
+          deny: { logins: ['ubuntu'] },
+          options: { forward_agent: true, cert_extensions: [{ name: 'x@y', value: 'z' }] },
+        }),
+      },
+      { do: 'put', resource: makeUser('joe', ['dev', 'no'], { logins: ['joe'] }) },
+    ]);
+    const next = await reissue(identity);
+    expect(next).toMatchObject({ roles: ['dev'], logins: ['joe'] });
+    expect([...ssh(next).extensions.keys()]).toEqual([...ssh(await reissue(identity)).extensions.keys()]);
+    expect(ssh(next).extensions.has('permit-agent-forwarding')).toBe(false);
+    expect(ssh(next).extensions.has('x@y')).toBe(false);
+  });
+
   it('S16 a lock on a role that the user was given since refuses', async () => {
     const identity = identityIn(await issue('joe'));
     await test.state.write([

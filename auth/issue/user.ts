@@ -48,7 +48,7 @@ export async function issueUser(context: IssueContext, request: UserRequest): Pr
   const user = requireUser(context, request.user);
   const { roles, traits } = user.spec;
   requireNoLock(context, { user: request.user, roles, mfaDevice: request.mfaDevice });
-  const access = accessOf(context, request.user, roles, traits);
+  const access = accessOf(context, user);
   const { pinSourceIp } = access.options;
   if (pinSourceIp && request.address === undefined) {
     throw new GatehouseError(

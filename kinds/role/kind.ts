@@ -41,6 +41,17 @@ export function accessRoleOf(role: Role): AccessRole {
   return { name, allow: withVersionDefaults(allow, role.version), deny, options };
 }
 
+/**
+ * The roles that somebody has now, for decisions about a certificate that was made for some of them (`certified`): those
+ * in full, and of the others only what they deny. A deny holds at once; anything else needs a new certificate.
+ */
+export function accessRolesOf(held: readonly Role[], certified: readonly string[]): readonly AccessRole[] {
+  return held.map((role) => {
+    const full = accessRoleOf(role);
+    return certified.includes(role.metadata.name) ? full : { ...full, allow: {}, options: {} };
+  });
+}
+
 function asAccessRole(role: Role): AccessRole {
   const { allow, deny, options } = role.spec;
   return { name: role.metadata.name, allow, deny, options };
