@@ -55,7 +55,7 @@ function auditCheckOf(
   keeper: AuditKeeper,
 ): (() => Promise<AuditReport>) | undefined {
   if (!uri.startsWith('file:')) return undefined;
-  return async () => {
+  const check = async (): Promise<AuditReport> => {
     await audit.flush();
     const checkpoints = await keeper.load();
     const folder = fileURLToPath(uri);
@@ -71,4 +71,7 @@ function auditCheckOf(
       })),
     };
   };
+  // All files are read: whoever asks meanwhile gets the same answer.
+  let running: Promise<AuditReport> | undefined;
+  return () => (running ??= check().finally(() => (running = undefined)));
 }

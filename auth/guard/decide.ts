@@ -7,6 +7,7 @@ import { couldAllow, decideResource, decideWhole, dependsOnResource } from '#cor
 import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
+import type { TokenSpec } from '#kinds/token/kind.ts';
 import type { Verb } from './access.ts';
 import { hostMayRead, userMayRead } from './host-access.ts';
 import type { Standing } from './standing.ts';
@@ -43,6 +44,9 @@ export function decide(standing: Decider, question: Question): Answer {
   if (question.audience === 'internal') {
     return no(`${question.kind} is internal: only the local admin of the auth host may see it`);
   }
+  if (question.verb !== 'delete' && makesAuthServers(question)) {
+    return no('a token for the role auth is for the local admin of the auth host alone');
+  }
   if (standing.who === 'user') return decideForUser(standing.access, question);
   const { roles } = standing.identity;
   if (hostMayRead(roles, question.kind, question.verb)) return YES;
@@ -69,8 +73,11 @@ export function visible(
 /** True when the answer is the same for every resource of the kind. */
 export function isUnfiltered(standing: Standing, kind: string): boolean {
   if (standing.who !== 'user') return true;
-  return kind !== 'node' && !hasConditions(standing.access, kind);
+  return !DIFFERING.includes(kind) && !hasConditions(standing.access, kind);
 }
+
+/** Kinds of which users see a part, whatever the rules say. */
+const DIFFERING: readonly string[] = ['node', 'token'];
 
 const hasConditions = (access: AccessSet, kind: string): boolean => dependsOnResource(access, kind, 'read');
 
@@ -94,6 +101,13 @@ function decideForUser(access: AccessSet, question: Question): Answer {
   const isOpen = question.whole !== true && resource === undefined && session === undefined;
   const isSome = isOpen && couldAllow(access, kind, verb);
   return { allowed: isSome, reasons };
+}
+
+/** Every client trusts a host of the role auth with its password: no role is worth that much. */
+function makesAuthServers({ kind, resource }: Question): boolean {
+  return (
+    kind === 'token' && (resource as Resource<TokenSpec> | undefined)?.spec.roles.includes('auth') === true
+  );
 }
 
 function no(reason: string): Answer {

@@ -51,7 +51,7 @@ export interface Guard {
   isUnfiltered(caller: Caller, kind: string): boolean;
   /** True for the local admin of the auth host. */
   isLocalAdmin(caller: Caller): boolean;
-  /** Watches over a reply that takes long; release it when the reply ends. */
+  /** Watches over a reply that takes long; release it when the reply ends. The oldest of too many ends. */
   hold(caller: Caller): Hold;
   close(): void;
 }

@@ -3,6 +3,7 @@
 import type { AccessSet } from '#core/access/compile.ts';
 import type { Clock, Timer } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { identityName } from '#core/identity.ts';
 import type { Caller } from './caller.ts';
 import type { Standing } from './standing.ts';
 
@@ -14,13 +15,19 @@ export interface Hold {
 }
 
 export interface Holds {
-  /** Throws as `standingOf` when the caller has no standing even now. */
+  /** Throws as `standingOf` when the caller has no standing even now. Beyond MAX_HELD the oldest of the caller ends. */
   hold(caller: Caller): Hold;
   /** Looks at every held reply again. */
   review(): void;
   /** Ends every held reply with UNAVAILABLE. */
   close(): void;
 }
+
+/**
+ * Replies of one identity at a time, as each holds a connection and up to a few MiB. A service needs two. The newest are
+ * kept: of a machine whose network comes and goes, the older ones are dead, and it takes TCP minutes to notice.
+ */
+const MAX_HELD = 32;
 
 interface Held {
   readonly caller: Caller;
@@ -31,9 +38,15 @@ interface Held {
 
 export function openHolds(clock: Clock, standingOf: (caller: Caller) => Standing): Holds {
   const all = new Set<Held>();
+  /** In the order of their start. */
+  const byCaller = new Map<string, Set<Held>>();
 
   const end = (held: Held, reason?: GatehouseError): void => {
     if (!all.delete(held)) return;
+    const who = nameOf(held.caller);
+    const own = byCaller.get(who);
+    own?.delete(held);
+    if (own?.size === 0) byCaller.delete(who);
     held.timer?.cancel();
     if (reason !== undefined) held.controller.abort(reason);
   };
@@ -63,6 +76,11 @@ export function openHolds(clock: Clock, standingOf: (caller: Caller) => Standing
     hold(caller) {
       const access = accessOf(standingOf(caller));
       const held: Held = { caller, access, controller: new AbortController(), timer: undefined };
+      const who = nameOf(caller);
+      const own = byCaller.get(who) ?? new Set();
+      const [oldest] = own;
+      if (oldest !== undefined && own.size >= MAX_HELD) end(oldest, replaced());
+      byCaller.set(who, own.add(held));
       all.add(held);
       armExpiry(held);
       return { signal: held.controller.signal, release: () => end(held) };
@@ -78,4 +96,16 @@ export function openHolds(clock: Clock, standingOf: (caller: Caller) => Standing
 
 function accessOf(standing: Standing): AccessSet | undefined {
   return standing.who === 'user' ? standing.access : undefined;
+}
+
+function replaced(): GatehouseError {
+  return new GatehouseError(
+    'LIMIT_EXCEEDED',
+    `this feed made room for newer ones of the same caller, who may have ${MAX_HELD} at a time`,
+  );
+}
+
+/** Kinds of identity do not share names. */
+function nameOf({ identity }: Caller): string {
+  return identity === undefined ? 'anonymous' : `${identity.kind} ${identityName(identity)}`;
 }

@@ -7,7 +7,7 @@ import type { Resource } from '#core/resource.ts';
 import { JOIN_METHODS } from '#join/all.ts';
 import type { JoinProof, JoinRefusal, StaticToken } from '#join/method.ts';
 import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
-import type { TokenSpec } from '#kinds/token/kind.ts';
+import { tokenDigest, type TokenSpec } from '#kinds/token/kind.ts';
 import type { IssueContext } from '../issue/context.ts';
 
 export type TokenVerdict =
@@ -31,7 +31,7 @@ export function verifyToken(
   });
   if (!verdict.ok) return verdict;
   const locks = Array.from(state.list('lock'), (lock) => lockOf(lock as Resource<LockSpec>));
-  const isLocked = lockInForce(locks, { joinToken: proof.token }, now) !== undefined;
+  const isLocked = lockInForce(locks, { joinToken: tokenDigest(proof.token) }, now) !== undefined;
   return isLocked ? { ok: false, refusal: 'locked' } : verdict;
 }
 

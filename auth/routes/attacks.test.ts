@@ -9,6 +9,7 @@ import { silentLog } from '#core/log.ts';
 import { hasSecrets } from '#core/schema/redact.ts';
 import { systemClock } from '#core/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '#test/kit/until.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
 import { routesOf } from './all.ts';
 
@@ -164,6 +165,93 @@ describe('S17 a user without rights', () => {
     expect(wrong).toEqual([]);
     expect(stateNow()).toBe(before);
   });
+});
+
+describe('S18 what a preset role can be turned into', () => {
+  const token = (name: string, roles: readonly string[]) => doc('token', name, { roles });
+
+  test('auditor: nothing', async () => {
+    const auditor = await house.issueUser('olga', ['auditor']);
+    const before = stateNow();
+    for (const [method, path, body] of writes()) {
+      if (path.startsWith('/v1/audit') || path.startsWith('/v1/access/denials')) continue;
+      const answer = await house.call(auditor, method, path, body);
+      expect([path, answer.body?.['code']]).toEqual([path, 'ACCESS_DENIED']);
+    }
+    expect(stateNow()).toBe(before);
+  });
+
+  test('editor, by design: any role, with the next certificate', async () => {
+    const editor = await house.issueUser('ed', ['editor']);
+    const raised = doc('user', 'ed', { roles: ['editor', 'admin'] });
+    expect((await house.call(editor, 'PUT', '/v1/resources/users/ed', raised)).status).toBe(200);
+    expect((await house.call(editor, 'GET', '/v1/audit/events')).body?.['code']).toBe('ACCESS_DENIED');
+  });
+
+  // Every client sends its password to whoever is a host of the role auth.
+  test.each(['editor', 'admin'])('%s: no token that makes a host the auth service', async (role) => {
+    const user = await house.issueUser(`${role}-user`, [role]);
+    const plain = `plain-token-of-${role}`;
+    const call = async (method: string, path: string, body: object) =>
+      (await house.call(user, method, path, body)).body?.['code'] ?? 'ok';
+    const tokens = '/v1/resources/tokens';
+    expect(await call('POST', tokens, token(plain, ['node', 'proxy']))).toBe('ok');
+    const before = stateNow();
+    const bad = token(`bad-token-of-${role}`, ['node', 'Auth']);
+    const apply = { mode: 'replace', documents: [token(plain, ['auth'])] };
+    expect([
+      await call('POST', tokens, bad),
+      await call('PUT', `${tokens}/${bad.metadata.name}`, bad),
+      await call('PUT', `${tokens}/${plain}`, token(plain, ['auth'])),
+      await call('POST', '/v1/apply', apply),
+      await call('POST', '/v1/apply', { ...apply, dry_run: true }),
+    ]).toEqual(Array(5).fill('ACCESS_DENIED'));
+    expect(stateNow()).toBe(before);
+    const own = token(`own-token-of-${role}`, ['auth']);
+    expect((await house.call(house.admin, 'POST', tokens, own)).status).toBe(200);
+    expect(await call('PUT', `${tokens}/${own.metadata.name}`, own)).toBe('ACCESS_DENIED');
+    expect(await call('DELETE', `${tokens}/${own.metadata.name}`, {})).toBe('ok');
+  });
+});
+
+test('S36 a lock on a join token, which every host reads, does not tell the token', async () => {
+  const secret = 'locked-join-token-77c1';
+  await house.put('token', secret, { roles: ['node'] });
+  const lock = doc('lock', 'on-token', { target: { join_token: secret } });
+  const made = await house.call(house.admin, 'POST', '/v1/resources/locks', lock);
+  expect(made.status).toBe(200);
+  const seen = await house.call(house.issueHost(['node']), 'GET', '/v1/resources/locks');
+  expect(seen.text).toContain('on-token');
+  for (const text of [made.text, seen.text, JSON.stringify(await house.events())]) {
+    expect(text).not.toContain(secret);
+  }
+  const asked = { token: secret, roles: ['node'], node_name: 'x', addresses: [], ...keys() };
+  expect((await house.call(undefined, 'POST', '/v1/join', asked)).body?.['code']).toBe('BAD_JOIN_TOKEN');
+  await house.remove('lock', 'on-token');
+  expect((await house.call(undefined, 'POST', '/v1/join', asked)).status).toBe(200);
+});
+
+test('S33 one caller holds a bounded number of feeds: the oldest makes room, those of others stay', async () => {
+  const [one, other] = [house.issueHost(['node']), house.issueHost(['node'])];
+  const ended: string[] = [];
+  const open = async (client: TestClient, name: string) => {
+    const feed = await house.open(client, '/v1/watch?kinds=lock');
+    expect(feed.statusCode).toBe(200);
+    let text = '';
+    feed.on('data', (part: Buffer) => (text += part.toString()));
+    feed.on('error', () => {});
+    feed.on('end', () => ended.push(`${name}: ${/[A-Z]+_[A-Z]+/.exec(text)?.[0] ?? text}`));
+    return feed;
+  };
+  const feeds = [await open(other, 'other')];
+  for (let at = 1; at <= 34; at++) feeds.push(await open(one, `feed ${at}`));
+  await until('the oldest two to end', () => ended.length >= 2);
+  expect(ended).toEqual(['feed 1: LIMIT_EXCEEDED', 'feed 2: LIMIT_EXCEEDED']);
+  // What has ended leaves room.
+  for (const feed of feeds.slice(3, 23)) feed.destroy();
+  expect((await house.call(one, 'GET', '/v1/snapshot?kinds=lock')).status).toBe(200);
+  expect(ended).toHaveLength(2);
+  for (const feed of feeds) feed.destroy();
 });
 
 describe('S8 each secret opens its own door only', () => {

@@ -98,8 +98,8 @@ async function openBackup(
     const { bytes } = await makeBackup(path);
     // A copy of every key of the cluster must not leave before it is known who took it.
     await context.audit.emitDurably({ event: 'backup.create', success: true, len: bytes, ...about });
-    const hold = context.guard.hold(caller);
-    return cutWith(hold, (await open(path, 'r')).createReadStream());
+    const file = await open(path, 'r');
+    return cutWith(context, caller, file.createReadStream());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     context.audit.emit({ event: 'backup.create', success: false, error: reason, ...about });
@@ -109,7 +109,14 @@ async function openBackup(
   }
 }
 
-function cutWith(hold: Hold, stream: Readable): Readable {
+function cutWith({ guard }: ServerContext, caller: Caller, stream: Readable): Readable {
+  let hold: Hold;
+  try {
+    hold = guard.hold(caller);
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
   hold.signal.addEventListener('abort', () => stream.destroy(hold.signal.reason as Error), { once: true });
   return stream.once('close', () => hold.release());
 }

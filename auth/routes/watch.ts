@@ -20,22 +20,20 @@ const MAX_KINDS = 32;
 
 type WatchQuery = s.Infer<typeof watchQuery>;
 
-export const snapshotRoute: StreamHandler<WatchQuery, ServerContext> = {
-  endpoint: endpoint({
-    method: 'GET',
-    path: '/v1/snapshot',
-    says: 'All resources of some kinds at one revision, one JSON value per line; the last line holds the revision.',
-    request: watchQuery,
-    reply: s.json(),
-  }),
-  access: { to: 'each-resource' },
-  contentType: LINES,
-  async stream(context, caller, query) {
-    const kinds = requireKinds(context, caller, query.kinds);
+/** Throws what is wrong with the query; what it returns sends the lines. */
+type Begin = (
+  context: ServerContext,
+  caller: Caller,
+  kinds: readonly Kind[],
+  query: WatchQuery,
+) => (lines: LineStream) => Promise<void>;
+
+export const snapshotRoute = feedRoute({
+  path: '/v1/snapshot',
+  says: 'All resources of some kinds at one revision, one JSON value per line; the last line holds the revision.',
+  begin: (context, caller, kinds) => {
     const { revision, resources } = context.state.snapshot(kinds.map((kind) => kind.name));
-    const lines = new LineStream(context);
-    const hold = holdFor(context, caller, lines);
-    const run = async (): Promise<void> => {
+    return async (lines) => {
       for (const kind of kinds) {
         const all = resources.filter((resource) => resource.kind === kind.name);
         for (const resource of context.guard.visible(caller, kind.name, all)) {
@@ -46,32 +44,47 @@ export const snapshotRoute: StreamHandler<WatchQuery, ServerContext> = {
       await lines.send({ revision });
       lines.end();
     };
-    void finish(run(), lines, hold, context);
-    return lines.body;
   },
-};
+});
 
-export const watchRoute: StreamHandler<WatchQuery, ServerContext> = {
-  endpoint: endpoint({
-    method: 'GET',
-    path: '/v1/watch',
-    says: 'Changes of some kinds after a revision, one JSON value per line, until the connection ends.',
-    request: watchQuery,
-    reply: s.json(),
-  }),
-  access: { to: 'each-resource' },
-  contentType: LINES,
-  async stream(context, caller, query) {
-    const kinds = requireKinds(context, caller, query.kinds);
+export const watchRoute = feedRoute({
+  path: '/v1/watch',
+  says: 'Changes of some kinds after a revision, one JSON value per line, until the connection ends.',
+  begin: (context, caller, kinds, query) => {
     const from = query.from ?? context.state.revision();
     if (!/^\d{1,64}$/.test(from))
       throw new GatehouseError('BAD_REQUEST', 'from: must be a revision of a snapshot');
-    const lines = new LineStream(context);
-    const hold = holdFor(context, caller, lines);
-    void finish(follow(context, caller, kinds, from, lines), lines, hold, context);
-    return lines.body;
+    return (lines) => follow(context, caller, kinds, from, lines);
   },
-};
+});
+
+function feedRoute(about: {
+  readonly path: string;
+  readonly says: string;
+  readonly begin: Begin;
+}): StreamHandler<WatchQuery, ServerContext> {
+  const { path, says, begin } = about;
+  return {
+    endpoint: endpoint({ method: 'GET', path, says, request: watchQuery, reply: s.json() }),
+    access: { to: 'each-resource' },
+    contentType: LINES,
+    async stream(context, caller, query) {
+      const kinds = requireKinds(context, caller, query.kinds);
+      const hold = context.guard.hold(caller);
+      try {
+        const feed = begin(context, caller, kinds, query);
+        const lines = new LineStream(context);
+        hold.signal.addEventListener('abort', () => lines.fail(hold.signal.reason), { once: true });
+        lines.body.once('close', () => hold.release());
+        void finish(feed(lines), lines, hold, context);
+        return lines.body;
+      } catch (error) {
+        hold.release();
+        throw error;
+      }
+    },
+  };
+}
 
 async function follow(
   context: ServerContext,
@@ -154,13 +167,6 @@ function requireKinds(context: ServerContext, caller: Caller, list: string): rea
     }
   }
   return kinds;
-}
-
-function holdFor(context: ServerContext, caller: Caller, lines: LineStream): Hold {
-  const hold = context.guard.hold(caller);
-  hold.signal.addEventListener('abort', () => lines.fail(hold.signal.reason), { once: true });
-  lines.body.once('close', () => hold.release());
-  return hold;
 }
 
 async function finish(

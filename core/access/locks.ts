@@ -37,6 +37,7 @@ export interface LockSubject {
   readonly accessRequests?: readonly string[] | undefined;
   readonly device?: string | undefined;
   readonly botInstanceId?: string | undefined;
+  /** A digest of its name, as locks have it. */
   readonly joinToken?: string | undefined;
 }
 

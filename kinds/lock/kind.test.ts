@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseResource } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { exampleOf, problemsOf } from '#test/kit/resources.ts';
+import { tokenDigest } from '../token/kind.ts';
 import { lockKind, lockOf, type LockSpec } from './kind.ts';
 
 const lock = (spec: object, metadata: object = {}): object => ({
@@ -51,6 +52,13 @@ describe('lock', () => {
     ['a bad time', lock({ target: { user: 'x' }, expires: 'tomorrow' }), 'spec.expires: must be a time'],
   ])('refuses: %s', (_name, document, says) => {
     expect(problemsOf(lockKind, document).join('\n')).toContain(says);
+  });
+
+  it('S36 ok: a join token is kept as its digest, also when the lock is written back', () => {
+    const written = parseResource(lockKind, lock({ target: { join_token: 'tok-1234567890' } }));
+    const { join_token } = written.spec.target;
+    expect(join_token).toBe(tokenDigest('tok-1234567890'));
+    expect(parseResource(lockKind, written).spec.target).toEqual({ join_token });
   });
 
   it('ok: the earlier expiry counts', () => {

@@ -4,6 +4,7 @@ import { defineKind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
+import { tokenDigest } from '../token/kind.ts';
 
 const name = (description: string) => s.optional(s.string({ maxLength: 253, description }));
 
@@ -18,7 +19,7 @@ const target = s.object({
   access_request: name('Whoever was raised by the request, by its id.'),
   device: name('A trusted device, by its id.'),
   bot_instance_id: name('One instance of a bot.'),
-  join_token: name('Whoever joined with the token.'),
+  join_token: name('Whoever joins with the token, by its name; kept as a digest, as the name is a secret.'),
 });
 
 const spec = s.object({
@@ -42,8 +43,19 @@ export const lockKind = defineKind<LockSpec>({
     { title: 'Message', value: (lock) => lock.spec.message ?? '' },
     { title: 'Expires', value: (lock) => lock.spec.expires ?? lock.metadata.expires ?? 'never' },
   ],
+  normalize: withoutTokenName,
   check: checkLock,
 });
+
+const DIGEST = /^(?:|sha256:[0-9a-f]{64})$/;
+
+/** Every host reads locks, and their targets are in the audit log. */
+function withoutTokenName(lock: Resource<LockSpec>): Resource<LockSpec> {
+  const { join_token } = lock.spec.target;
+  if (join_token === undefined || DIGEST.test(join_token)) return lock;
+  const hidden = { ...lock.spec.target, join_token: tokenDigest(join_token) };
+  return { ...lock, spec: { ...lock.spec, target: hidden } };
+}
 
 /** The lock as core/access/locks.ts takes it; the earlier of the two expiries counts. */
 export function lockOf(lock: Resource<LockSpec>): Lock {

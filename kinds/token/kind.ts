@@ -1,5 +1,6 @@
 // A join token: what a machine shows once to become a member. For join method `token` the NAME of the resource is
 // the secret, so reading or listing tokens is as sensitive as holding them; use safeTokenName in logs and events.
+import { createHash } from 'node:crypto';
 import { SYSTEM_ROLES, type SystemRole } from '#core/identity.ts';
 import { defineKind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
@@ -58,6 +59,11 @@ export const tokenKind = defineKind<TokenSpec>({
 export function safeTokenName(name: string): string {
   const shown = Math.min(4, Math.floor(name.length / 4));
   return `${name.slice(0, shown)}****`;
+}
+
+/** The name as one may show it to those who must not hold the token: `sha256:` and a digest in hex. */
+export function tokenDigest(name: string): string {
+  return `sha256:${createHash('sha256').update(name).digest('hex')}`;
 }
 
 /** "14 Jun 23 21:21 UTC", or "never". */
