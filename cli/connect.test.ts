@@ -52,6 +52,7 @@ describe('finding the service', () => {
     ['--config', '--config GOOD', {}],
     ['-c', '-c GOOD', {}],
     ['GATEHOUSE_CONFIG_FILE', '', { env: { GATEHOUSE_CONFIG_FILE: 'GOOD' } }],
+    ['--data-dir, as gatehouse start takes it', '--data-dir=DATA', {}],
     ['the login in the home folder', '', { home: 'HOME' }],
     ['the login, at another address', '--auth-server=SERVER', { home: 'HOME' }],
     ['several addresses, the first of which is dead', '-c GOOD --auth-server=127.0.0.1:1,SERVER', {}],
@@ -60,6 +61,7 @@ describe('finding the service', () => {
       text
         .replace('GOOD', path('good.yaml'))
         .replace('HOME', path('home'))
+        .replace('DATA', house.dataDir)
         .replace('SERVER', `127.0.0.1:${house.auth.port}`);
     const { stdout, stderr, exitCode } = await status(
       filled(flags),

@@ -15,6 +15,8 @@ import { activeProfile } from './profile/profile.ts';
 
 export interface ConnectOptions {
   readonly config?: string | undefined;
+  /** In place of the one in the config file. */
+  readonly dataDir?: string | undefined;
   readonly identity?: string | undefined;
   readonly authServer?: string | undefined;
   readonly caPins?: readonly string[] | undefined;
@@ -93,11 +95,11 @@ async function pinned(
 
 async function findCredentials(io: Io, options: ConnectOptions): Promise<Credentials> {
   if (options.identity !== undefined) return fromIdentityFile(options.identity, io, options.authServer);
-  const named = options.config ?? io.env['GATEHOUSE_CONFIG_FILE'];
-  const local = await fromDataDir(io, named || undefined).catch((error: unknown) => asError(error));
+  const path = options.config ?? (io.env['GATEHOUSE_CONFIG_FILE'] || undefined);
+  const local = await fromDataDir(io, path, options.dataDir).catch((error: unknown) => asError(error));
   if ('identity' in local) return local;
-  // A file that was named is what was meant: no other login is taken in its place.
-  if (named) throw local;
+  // What was named is what was meant: no other login is taken in its place.
+  if (path !== undefined || options.dataDir !== undefined) throw local;
   const profile = await fromProfile(io);
   if (profile !== undefined) return profile;
   throw local;
@@ -128,12 +130,17 @@ async function fromIdentityFile(path: string, io: Io, authServer: string | undef
   };
 }
 
-async function fromDataDir(io: Io, named: string | undefined): Promise<Credentials> {
+async function fromDataDir(
+  io: Io,
+  named: string | undefined,
+  dataDir: string | undefined,
+): Promise<Credentials> {
   const { loadConfig } = await import('#config/load.ts');
   const { config } = await loadConfig({
     hostname: io.hostname,
     ...(named === undefined ? {} : { path: named }),
     ...(io.configPaths === undefined ? {} : { paths: io.configPaths }),
+    ...(dataDir === undefined ? {} : { flags: { dataDir } }),
   });
   const path = join(config.dataDir, ADMIN_FILE);
   // root calls for whichever user the auth service runs as.

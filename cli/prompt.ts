@@ -29,17 +29,17 @@ export async function askText(io: Io, question: string, instead: string): Promis
 
 async function ask(io: Io, question: string, instead: string, isShown: boolean): Promise<string> {
   if (!canAsk(io)) throw new GatehouseError('USAGE', `there is no terminal to ask on; ${instead}`);
-  io.stderr.write(oneLine(question));
-  const answer = await readLine(io.stdin as unknown as Keys, (text) => {
+  const show = (text: string): void => {
     if (isShown) io.stderr.write(text);
-  });
+  };
+  const answer = await readLine(io.stdin as unknown as Keys, show, () => io.stderr.write(oneLine(question)));
   io.stderr.write('\n');
   if (answer !== undefined) return answer;
   throw new GatehouseError('USAGE', 'interrupted', { details: { remedy: 'Nothing was done.' } });
 }
 
-/** Keys up to Enter; undefined on Ctrl-C. The terminal is put back whatever happens. */
-function readLine(keys: Keys, show: (text: string) => void): Promise<string | undefined> {
+/** Keys up to Enter; undefined on Ctrl-C. `begin` is called when the terminal shows no keys by itself any more. */
+function readLine(keys: Keys, show: (text: string) => void, begin: () => void): Promise<string | undefined> {
   const decoder = new StringDecoder('utf8');
   let typed: string[] = [];
   return new Promise((resolve) => {
@@ -65,6 +65,7 @@ function readLine(keys: Keys, show: (text: string) => void): Promise<string | un
       }
     };
     keys.setRawMode(true);
+    begin();
     keys.on('data', take);
     keys.resume();
   });

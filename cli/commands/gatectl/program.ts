@@ -149,6 +149,7 @@ export const gatectl: Program<Gatectl> = {
       short: 'c',
       value: 'FILE',
     }),
+    'data-dir': flag.text({ says: 'The data folder of the auth service on this machine.', value: 'DIR' }),
     'auth-server': flag.text({ says: 'Address of the auth service.', value: 'HOST:PORT' }),
     identity: flag.text({
       says: 'Call as the identity in this file; see `auth sign`.',
@@ -206,6 +207,7 @@ export const gatectl: Program<Gatectl> = {
   open: (io, flags) =>
     new Gatectl(io, {
       config: flags['config'] as string | undefined,
+      dataDir: flags['data-dir'] as string | undefined,
       authServer: flags['auth-server'] as string | undefined,
       identity: flags['identity'] as string | undefined,
       caPins: flags['ca-pin'] as readonly string[] | undefined,
