@@ -105,13 +105,12 @@ export function checkRange(query: RangeQuery): CheckedRange {
   return { prefix, after, end: `${prefix}\u007F`, limit };
 }
 
-/** Returns the counter to start after. */
-export function checkWatch(query: WatchQuery): number {
+export function checkWatch(query: WatchQuery): void {
   if (query.prefixes.length === 0 || query.prefixes.length > MAX_PREFIXES) {
     throw bad(`a watch has 1 to ${MAX_PREFIXES} prefixes, not ${query.prefixes.length}`, 'prefixes');
   }
   for (const prefix of query.prefixes) checkText(prefix, 'prefixes');
-  return parseRevision(query.from);
+  parseRevision(query.from);
 }
 
 function bad(message: string, field: string): GatehouseError {

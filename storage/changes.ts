@@ -2,19 +2,20 @@
 // which is only a position in it: a slow reader holds no buffer, costs a writer nothing, and falls back to `older`
 // (a change log on disk) when the ring has moved on.
 import { randomInt } from 'node:crypto';
+import { openBatchRing, type RingOptions } from '#core/batch-ring.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { compareRevisions, type Revision } from '#core/revision.ts';
 import type { WatchBatch, WatchEvent, WatchQuery } from './backend.ts';
 import { checkWatch } from './bounds.ts';
-import { openRing, type RingBounds } from './change-ring.ts';
 
-export interface ChangesOptions extends RingBounds {
+export interface ChangesOptions extends Omit<RingOptions<WatchBatch>, 'sizeOf'> {
   /** Whether a watch may start at a position; default: at any from the oldest to the newest. */
-  readonly isKnown?: (position: number) => boolean;
+  readonly isKnown?: (position: Revision) => boolean;
   /**
    * Whole batches right after a position, oldest first and bounded in size; never empty when there are newer changes.
    * Undefined when the position is older than what is kept.
    */
-  readonly older?: (after: number) => readonly WatchBatch[] | undefined;
+  readonly older?: (after: Revision) => readonly WatchBatch[] | undefined;
 }
 
 export interface Changes {
@@ -29,7 +30,7 @@ export interface Changes {
 const SCAN_AT_ONCE = 2000;
 
 export function openChanges(options: ChangesOptions): Changes {
-  const ring = openRing(options);
+  const ring = openBatchRing<WatchBatch>({ ...options, sizeOf });
   const ending = new AbortController();
   const waiting = new Set<() => void>();
 
@@ -41,9 +42,9 @@ export function openChanges(options: ChangesOptions): Changes {
 
   const source: Source = {
     next(position) {
-      if (position > ring.newest()) throw compacted('newer than the store');
+      if (compareRevisions(position, ring.newest()) > 0) throw compacted('newer than the store');
       if (position === ring.newest()) return undefined;
-      if (position >= ring.floor()) return ring.after(position);
+      if (compareRevisions(position, ring.floor()) >= 0) return ring.after(position);
       const older = options.older?.(position);
       if (older === undefined) throw compacted('older than the changes that are kept');
       return older;
@@ -60,12 +61,12 @@ export function openChanges(options: ChangesOptions): Changes {
       if (batches.length > 0) wakeAll();
     },
     async *watch(query) {
-      const position = checkWatch(query);
-      if (options.isKnown?.(position) === false) throw compacted('not, or no longer, known to the store');
+      checkWatch(query);
+      if (options.isKnown?.(query.from) === false) throw compacted('not, or no longer, known to the store');
       const stop = AbortSignal.any([query.signal, ending.signal]);
       stop.addEventListener('abort', wakeAll);
       try {
-        yield* follow(source, position, query.prefixes, stop);
+        yield* follow(source, query.from, query.prefixes, stop);
       } finally {
         stop.removeEventListener('abort', wakeAll);
       }
@@ -76,14 +77,14 @@ export function openChanges(options: ChangesOptions): Changes {
 
 interface Source {
   /** Batches after a position; undefined when there are none yet. */
-  next(position: number): readonly WatchBatch[] | undefined;
+  next(position: Revision): readonly WatchBatch[] | undefined;
   /** Resolves when there may be something after the position, or at `stop`. */
-  more(position: number, stop: AbortSignal): Promise<void>;
+  more(position: Revision, stop: AbortSignal): Promise<void>;
 }
 
 async function* follow(
   source: Source,
-  from: number,
+  from: Revision,
   prefixes: readonly string[],
   stop: AbortSignal,
 ): AsyncGenerator<WatchBatch, void> {
@@ -94,14 +95,14 @@ async function* follow(
   while (!stop.aborted) {
     const batches = source.next(position);
     if (batches === undefined) {
-      if (quiet) yield { revision: String(position), events: [] };
+      if (quiet) yield { revision: position, events: [] };
       quiet = false;
       await source.more(position, stop);
       continue;
     }
     for (const batch of batches) {
       const events = matching(batch.events, prefixes);
-      position = Number(batch.revision);
+      position = batch.revision;
       quiet = events.length === 0;
       if (quiet) continue;
       yield events === batch.events ? batch : { revision: batch.revision, events };
@@ -120,6 +121,16 @@ function matching(events: readonly WatchEvent[], prefixes: readonly string[]): r
     return prefixes.some((prefix) => key.startsWith(prefix));
   };
   return events.every(matches) ? events : events.filter(matches);
+}
+
+/** A batch in memory: the bytes of its events, with what an object costs. */
+function sizeOf({ events }: WatchBatch): number {
+  let bytes = 0;
+  for (const event of events) {
+    bytes +=
+      200 + (event.type === 'put' ? event.item.key.length + event.item.value.byteLength : event.key.length);
+  }
+  return bytes;
 }
 
 function compacted(why: string): GatehouseError {

@@ -171,6 +171,59 @@ describe('certificate authorities', () => {
     authorities.close();
   });
 
+  const rotate = async (test: TestState): Promise<void> => {
+    const next = await makeAuthority('user', 'staging.example.com', 'ed25519', test.clock.now());
+    await test.state.write([
+      { do: 'put', resource: next.open },
+      { do: 'put', resource: next.secret },
+    ]);
+  };
+  const isTrusted = (authorities: OpenAuthorities, now: number): boolean => {
+    const keys = authorities.publicPart('user').sshPublicKeys.map((line) => parseAuthorizedKey(line).key);
+    const blob = authorities.signSsh('user', sshPlan(now));
+    try {
+      return verifySshCertificate(blob, { type: 'user', principal: 'root', now, authorities: keys })
+        .permitPty;
+    } catch {
+      return false;
+    }
+  };
+
+  it('ok: a rotation that meets a store which does not answer is taken up when it does', async () => {
+    const test = await start();
+    let failures = 0;
+    const read: typeof test.state.read = (kind, name) =>
+      failures-- > 0 ? Promise.reject(new Error('the disk is away')) : test.state.read(kind, name);
+    const authorities = await open({ ...test, state: { ...test.state, read } });
+    failures = 2;
+    await rotate(test);
+    await authorities.settled();
+    expect(isTrusted(authorities, test.clock.now())).toBe(false);
+    for (let turn = 0; turn < 2; turn++) {
+      await test.clock.advance(30_000);
+      await authorities.settled();
+    }
+    expect(isTrusted(authorities, test.clock.now())).toBe(true);
+    authorities.close();
+  });
+
+  it('ok: a rotation in the middle of a start is not missed', async () => {
+    const test = await start();
+    await open(test);
+    let isFirst = true;
+    const read: typeof test.state.read = async (kind, name) => {
+      const found = await test.state.read(kind, name);
+      if (name === 'host' && isFirst) {
+        isFirst = false;
+        await rotate(test);
+      }
+      return found;
+    };
+    const authorities = await open({ ...test, state: { ...test.state, read } });
+    await authorities.settled();
+    expect(isTrusted(authorities, test.clock.now())).toBe(true);
+  });
+
   it('ok: ca_signature_algo makes RSA keys for new authorities', { timeout: 60_000 }, async () => {
     const test = await start();
     const authorities = await open(test, { signatureAlgorithm: 'rsa-sha2-256' });

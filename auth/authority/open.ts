@@ -1,6 +1,6 @@
 // Opens the certificate authorities of the cluster: makes them at the very first start, loads their keys once, and
 // follows the state when an authority changes. The private keys never leave this folder.
-import type { Clock } from '#core/clock.ts';
+import type { Clock, Timer } from '#core/clock.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { caPin } from '#core/certs/x509/pin.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
@@ -37,17 +37,29 @@ export interface OpenAuthorities extends CertificateAuthorities {
   close(): void;
 }
 
+const RETRY_MS = 15_000;
+
 /**
  * INVALID_CONFIG when the store belongs to a cluster of another name; CORRUPT when a private key is missing. Several
  * auth servers may start at once on an empty store: one makes each authority, the others take it over.
  */
 export async function openAuthorities(options: AuthoritiesOptions): Promise<OpenAuthorities> {
-  const { state, log } = options;
+  const { state } = options;
   await state.ready;
   let created = false;
   for (const type of AUTHORITY_TYPES) created = (await ensure(type, options)) || created;
   const signers = new Map<AuthorityType, Signers>();
-  for (const type of AUTHORITY_TYPES) signers.set(type, await load(type, options));
+  const following = followRotations(signers, options);
+  try {
+    for (const type of AUTHORITY_TYPES) {
+      const loaded = await load(type, options);
+      // A rotation meanwhile has brought newer ones.
+      if (!signers.has(type)) signers.set(type, loaded);
+    }
+  } catch (error) {
+    following.close();
+    throw error;
+  }
   warnOfOtherAlgorithm(signers, options);
 
   const described = new WeakMap<Resource<CertAuthoritySpec>, Described>();
@@ -58,23 +70,6 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
     return known;
   };
 
-  let pending: Promise<void> = Promise.resolve();
-  const reload = async (type: AuthorityType): Promise<void> => {
-    try {
-      signers.set(type, await load(type, options));
-      log.info({ authority: type }, 'a certificate authority changed, its keys are loaded again');
-    } catch (error) {
-      log.error(
-        { authority: type, err: error },
-        'the keys of a certificate authority could not be loaded again',
-      );
-    }
-  };
-  const stop = state.onChange((event) => {
-    const type = AUTHORITY_TYPES.find((other) => other === event.name);
-    if (event.kind !== 'cert_authority' || event.type !== 'put' || type === undefined) return;
-    pending = pending.then(() => reload(type));
-  });
   const requireSigners = (type: AuthorityType): Signers => {
     const found = signers.get(type);
     if (found === undefined) throw new GatehouseError('UNAVAILABLE', `the ${type} authority is not loaded`);
@@ -95,8 +90,51 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
       return signSshPlan(ssh, plan);
     },
     signTls: (type, plan) => signTlsPlan(requireSigners(type), plan),
+    settled: following.settled,
+    close: following.close,
+  };
+}
+
+/** Loads the keys of an authority again when it changes; when that fails, again and again until it does not. */
+function followRotations(
+  signers: Map<AuthorityType, Signers>,
+  options: AuthoritiesOptions,
+): Pick<OpenAuthorities, 'settled' | 'close'> {
+  const { state, clock, log } = options;
+  let pending: Promise<void> = Promise.resolve();
+  const retries = new Map<AuthorityType, Timer>();
+  let isClosed = false;
+  const reload = async (type: AuthorityType): Promise<void> => {
+    if (isClosed) return;
+    retries.get(type)?.cancel();
+    try {
+      signers.set(type, await load(type, options));
+      log.info({ authority: type }, 'a certificate authority changed, its keys are loaded again');
+    } catch (error) {
+      log.error(
+        { authority: type, err: error },
+        'the keys of a certificate authority could not be loaded again; it is tried again',
+      );
+      retries.set(
+        type,
+        clock.after(RETRY_MS, () => queue(type)),
+      );
+    }
+  };
+  const queue = (type: AuthorityType): void => {
+    pending = pending.then(() => reload(type));
+  };
+  const stop = state.onChange((event) => {
+    const type = AUTHORITY_TYPES.find((other) => other === event.name);
+    if (event.kind === 'cert_authority' && event.type === 'put' && type !== undefined) queue(type);
+  });
+  return {
     settled: () => pending,
-    close: stop,
+    close() {
+      isClosed = true;
+      stop();
+      for (const timer of retries.values()) timer.cancel();
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 // The recent changes of the local copy, decoded once and shared by all watches. A watch is a position: it holds no
 // buffer of its own, and one that falls behind what is kept here reads on from the store until it has caught up.
+import { openBatchRing, type BatchRing } from '#core/batch-ring.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { compareRevisions, type Revision } from '#core/revision.ts';
-import { openBatchRing, type BatchRing } from './batch-ring.ts';
 import type { StateBatch } from './state.ts';
 
 export interface ChangeFeedOptions {
@@ -30,7 +30,13 @@ export interface ChangeFeed {
 const SIGN_OF_LIFE_MS = 10_000;
 
 export function openChangeFeed(options: ChangeFeedOptions): ChangeFeed {
-  const ring = openBatchRing(options.newest(), options.maxEvents);
+  const ring = openBatchRing<StateBatch>({
+    newest: options.newest(),
+    maxEvents: options.maxEvents,
+    // The copy holds nearly all of these resources itself: counting the changes is enough.
+    maxBytes: Number.POSITIVE_INFINITY,
+    sizeOf: () => 0,
+  });
   const ending = new AbortController();
   const waiting = new Set<() => void>();
   const wakeAll = (): void => {
@@ -67,7 +73,7 @@ export function openChangeFeed(options: ChangeFeedOptions): ChangeFeed {
 }
 
 interface Watch {
-  readonly ring: BatchRing;
+  readonly ring: BatchRing<StateBatch>;
   readonly options: ChangeFeedOptions;
   /** Until there may be more to read, or the time is over. */
   readonly wait: (maxMs: number) => Promise<void>;
@@ -93,11 +99,15 @@ async function* follow(watch: Watch, from: Revision): AsyncGenerator<StateBatch,
       yield* matching(batch, wanted);
       if (stop.aborted) return;
     }
-    if (ring.hasAfter(position)) continue;
+    if (hasAfter(ring, position)) continue;
     const newest = watch.options.newest();
     if (compareRevisions(position, newest) < 0) position = newest;
     yield* idle(watch, position, told);
   }
+}
+
+function hasAfter(ring: BatchRing<StateBatch>, position: Revision): boolean {
+  return compareRevisions(ring.newest(), position) > 0;
 }
 
 /** From the store, until the ring goes on from there. */
@@ -129,7 +139,7 @@ async function* idle(
   if (told.at === undefined || now < told.at || now - told.at >= SIGN_OF_LIFE_MS) {
     told.at = now;
     yield { revision: position, events: [] };
-    if (stop.aborted || ring.hasAfter(position)) return;
+    if (stop.aborted || hasAfter(ring, position)) return;
   }
   await wait(told.at + SIGN_OF_LIFE_MS - now);
 }

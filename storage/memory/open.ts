@@ -47,7 +47,8 @@ export function openMemory({ clock, maxHistory = 10_000 }: MemoryOptions): Backe
     mortal: new Set(),
     revision: newHistoryRevision(clock.now(), 0),
   };
-  const changes = openChanges({ newest: state.revision, maxEvents: maxHistory, maxBytes: HISTORY_BYTES });
+  const newest = String(state.revision);
+  const changes = openChanges({ newest, maxEvents: maxHistory, maxBytes: HISTORY_BYTES });
   let closed = false;
 
   const requireOpen = (): void => {

@@ -60,12 +60,14 @@ export async function openSqlite(options: SqliteOptions): Promise<SqliteBackend>
   };
   const ledger = new Ledger(items, history, position, limits);
   const changes = openChanges({
-    newest: position.revision,
+    newest: String(position.revision),
     maxEvents: Math.min(RING_EVENTS, limits.events),
     maxBytes: Math.min(RING_BYTES, limits.bytes),
-    isKnown: (position) => ledger.isKnown(position),
-    older: (after) =>
-      after < ledger.position.floor ? undefined : history.batchesAfter(after, LOG_PAGE_BYTES),
+    isKnown: (position) => ledger.isKnown(Number(position)),
+    older(after) {
+      const start = Number(after);
+      return start < ledger.position.floor ? undefined : history.batchesAfter(start, LOG_PAGE_BYTES);
+    },
   });
   const writer = openWriter({
     db,
