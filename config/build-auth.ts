@@ -84,10 +84,10 @@ function noticeAuth(section: AuthSection, findings: Findings): void {
 function noticeLogin(login: NonNullable<AuthSection['authentication']>, findings: Findings): void {
   const at = (...path: string[]) => ['auth_service', 'authentication', ...path];
   const { second_factor: factor, require_session_mfa, device_trust, type = 'local' } = login;
-  if (factor !== undefined && factor !== 'on' && effectiveSecondFactor(factor) !== factor) {
+  if (factor !== undefined && effectiveSecondFactor(factor) === undefined) {
     findings.notice(
       at('second_factor'),
-      `hardware keys (${factor}) are not part of this release; logins with a password still need a second factor`,
+      `hardware keys (${factor}) are not part of this release, and nothing weaker is taken in their place: users can log in once it is otp or on`,
     );
   }
   if (require_session_mfa !== undefined && require_session_mfa !== false) {
@@ -102,7 +102,7 @@ function noticeLogin(login: NonNullable<AuthSection['authentication']>, findings
   if (type !== 'local') {
     findings.notice(
       at('type'),
-      `single sign-on (${type}) is not part of this release; only local users can log in`,
+      `single sign-on (${type}) is not part of this release: users can log in once it is local`,
     );
   }
 }

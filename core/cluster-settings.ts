@@ -24,18 +24,19 @@ export const clusterNameFormat: Format = {
 };
 
 /**
- * The second factor that is asked for in fact. Hardware keys are not there yet: where a cluster asks for them,
- * a one-time code is asked for, never nothing.
+ * What a login asks for besides the password. Undefined where a cluster asks for hardware keys and nothing else: they
+ * are not there yet, and neither a one-time code nor nothing takes their place, so there is no login.
  */
-export function effectiveSecondFactor(setting: SecondFactor): 'off' | 'otp' | 'optional' {
+export function effectiveSecondFactor(setting: SecondFactor): 'off' | 'otp' | 'optional' | undefined {
   switch (setting) {
     case 'off':
     case 'optional':
-      return setting;
     case 'otp':
+      return setting;
     case 'on':
+      return 'otp';
     case 'webauthn':
     case 'u2f':
-      return 'otp';
+      return undefined;
   }
 }

@@ -18,7 +18,7 @@ import type { LoginContext } from './context.ts';
 import { deadLink, inviteName } from './invite-link.ts';
 import { decodeOtpSecret, matchOtp, otpUri } from './otp.ts';
 import { requireGoodPassword } from './password.ts';
-import { authPreference, enrolledFactor } from './preference.ts';
+import { authPreference, requireLoginFactor } from './preference.ts';
 
 type OpenReply = Infer<typeof openCall.reply>;
 type AcceptRequest = Infer<typeof acceptCall.request>;
@@ -27,11 +27,11 @@ type Address = Pick<Caller, 'address'>;
 const MAX_TRIES = 5;
 const DEVICE_NAME = 'authenticator app';
 
-/** NOT_FOUND for a link that is not good (any more). Changes nothing. */
+/** NOT_FOUND for a link that is not good (any more), NOT_SUPPORTED while nobody can log in. Changes nothing. */
 export async function openInvite(context: LoginContext, caller: Address, token: string): Promise<OpenReply> {
   const { invite } = await requireInvite(context, caller, token);
   const { user, purpose, totp_secret } = invite.spec;
-  const factor = enrolledFactor(authPreference(context.state));
+  const factor = requireLoginFactor(authPreference(context.state));
   const isOffered = factor !== 'off' && totp_secret !== undefined;
   return {
     user,
@@ -44,7 +44,7 @@ export async function openInvite(context: LoginContext, caller: Address, token: 
 
 /**
  * NOT_FOUND for a link that is not good (any more), BAD_REQUEST for a password that will not do or a missing code,
- * INVALID_CREDENTIALS for a wrong code; the link stays good after these two.
+ * INVALID_CREDENTIALS for a wrong code, NOT_SUPPORTED while nobody can log in; the link stays good after these three.
  */
 export async function acceptInvite(
   context: LoginContext,
@@ -87,7 +87,7 @@ function enroll(
   { spec }: Resource<InviteSpec>,
   otp: string | undefined,
 ): Resource | undefined {
-  const factor = enrolledFactor(authPreference(state));
+  const factor = requireLoginFactor(authPreference(state));
   const isGiven = otp !== undefined && otp !== '';
   if (factor === 'off' || (factor === 'optional' && !isGiven)) return undefined;
   if (!isGiven || spec.totp_secret === undefined) {

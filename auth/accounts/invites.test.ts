@@ -234,16 +234,33 @@ describe('accepting a link', () => {
     ['off', {}, 0],
     ['optional', { otp: undefined }, 0],
     ['optional', {}, 1],
-    ['webauthn', {}, 1],
   ])('ok: with second_factor %s and %j there are %i devices', async (second_factor, given, count) => {
     const { token } = await invite('joe');
     const otp = 'otp' in given ? undefined : await codeFor(token);
-    await house.setPreference({ second_factor, webauthn: { rp_id: 'x.example.com' } });
+    await house.setPreference({ second_factor });
     expect(
       await codeOf(acceptInvite(house.context, ANYONE, { token, password: PASSWORD, otp } as never)),
     ).toBe('ok');
     expect(await devicesOf(house.state, 'joe')).toHaveLength(count);
   });
+
+  test.each([
+    { second_factor: 'webauthn', webauthn: { rp_id: 'x.example.com' } },
+    { second_factor: 'u2f', u2f: { app_id: 'https://x.example.com' } },
+    { type: 'github' },
+    { allow_local_auth: false },
+  ])(
+    'S4 refuses: a cluster with %j, where nobody could log in with it; the link stays good',
+    async (preference) => {
+      const { token } = await invite('joe');
+      await house.setPreference(preference);
+      expect(await codeOf(openInvite(house.context, ANYONE, token))).toBe('NOT_SUPPORTED');
+      expect(await codeOf(accept(token, { otp: '123456' }))).toBe('NOT_SUPPORTED');
+      expect(await devicesOf(house.state, 'joe')).toEqual([]);
+      await house.setPreference({});
+      expect(await codeOf(accept(token))).toBe('ok');
+    },
+  );
 
   test('ok: an edit of the user at the same time does not hurt', async () => {
     const { token } = await invite('joe');

@@ -13,13 +13,9 @@ export function authPreference(state: Pick<ClusterState, 'get'>): AuthPreference
   return parseResource(authPreferenceKind, { kind: authPreferenceKind.name, spec: {} }).spec;
 }
 
-/** What is enrolled with an invite. */
-export const enrolledFactor = ({ second_factor }: AuthPreferenceSpec): 'off' | 'otp' | 'optional' =>
-  effectiveSecondFactor(second_factor);
-
 /**
- * What is asked for besides the password. NOT_SUPPORTED when the cluster wants logins that this release does not offer:
- * a weaker one than was asked for is never taken in its place.
+ * What is asked for besides the password, and enrolled with an invite. NOT_SUPPORTED when the cluster wants logins that
+ * this release does not offer: a weaker one than was asked for is never taken in its place.
  */
 export function requireLoginFactor(preference: AuthPreferenceSpec): 'off' | 'otp' | 'optional' {
   const { type, second_factor, allow_local_auth } = preference;
@@ -31,12 +27,11 @@ export function requireLoginFactor(preference: AuthPreferenceSpec): 'off' | 'otp
       `users of this cluster log in by ${type === 'false' ? 'nothing (type is false)' : type}, and single sign-on is not part of this release; an admin can set the authentication type to local`,
     );
   }
-  if (second_factor === 'webauthn' || second_factor === 'u2f') {
-    throw notSupported(
-      `this cluster asks for hardware keys (second_factor ${second_factor}), which arrive with the web UI; until then an admin can set second_factor to otp or on`,
-    );
-  }
-  return effectiveSecondFactor(second_factor);
+  const factor = effectiveSecondFactor(second_factor);
+  if (factor !== undefined) return factor;
+  throw notSupported(
+    `this cluster asks for hardware keys (second_factor ${second_factor}), which arrive with the web UI; until then an admin can set second_factor to otp or on`,
+  );
 }
 
 function notSupported(message: string): GatehouseError {

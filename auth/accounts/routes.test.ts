@@ -92,3 +92,20 @@ describe('S8 invites and logins need what they name, and nothing else will do', 
     expect(codes.at(-1)).toBe('LIMIT_EXCEEDED');
   });
 });
+
+test.each([
+  ['off', 'off', 'INVALID_CREDENTIALS'],
+  ['otp', 'otp', 'INVALID_CREDENTIALS'],
+  ['on', 'otp', 'INVALID_CREDENTIALS'],
+  ['optional', 'optional', 'INVALID_CREDENTIALS'],
+  ['webauthn', 'webauthn', 'NOT_SUPPORTED'],
+  ['u2f', 'u2f', 'NOT_SUPPORTED'],
+])('S4 with second_factor %s everybody is told %s, and a login is %s', async (second_factor, said, code) => {
+  const keysOf = { webauthn: { rp_id: 'x.example.com' }, u2f: { app_id: 'https://x.example.com' } };
+  await house.put('cluster_auth_preference', 'cluster-auth-preference', { second_factor, ...keysOf });
+  const { body } = await house.call(undefined, 'GET', '/v1/ping');
+  expect(body?.['auth']).toEqual({ type: 'local', second_factor: said });
+  await house.clock.advance(60_000);
+  const answer = await post('/v1/login', { user: `nobody-${said}`, password: PASSWORD, ...keys });
+  expect(answer.body?.['code']).toBe(code);
+});

@@ -21,15 +21,13 @@ const pingRoute: Route = handler({
   access: { to: 'anyone', why: 'a client must know how to sign in before it can' },
   async handle(context: ServerContext) {
     const found = context.state.get('cluster_auth_preference', 'cluster-auth-preference');
-    const preference = (found as Resource<AuthPreferenceSpec> | undefined)?.spec;
+    const { type = 'local', second_factor = 'otp' } =
+      (found as Resource<AuthPreferenceSpec> | undefined)?.spec ?? {};
     return {
       cluster_name: context.clusterName,
       server_version: context.serverVersion,
       min_client_version: context.serverVersion,
-      auth: {
-        type: preference?.type ?? 'local',
-        second_factor: effectiveSecondFactor(preference?.second_factor ?? 'otp'),
-      },
+      auth: { type, second_factor: effectiveSecondFactor(second_factor) ?? second_factor },
     };
   },
 });

@@ -73,5 +73,8 @@ describe('cluster_auth_preference', () => {
   it('S4 a factor that is not there yet never becomes no factor', () => {
     const without = SECOND_FACTORS.filter((factor) => effectiveSecondFactor(factor) === 'off');
     expect(without).toEqual(['off']);
+    // Nor a weaker one.
+    const nothing = SECOND_FACTORS.filter((factor) => effectiveSecondFactor(factor) === undefined);
+    expect(nothing).toEqual(['webauthn', 'u2f']);
   });
 });
