@@ -12,11 +12,11 @@ interface Place {
 
 export async function completionScript<C, G extends Flags>(
   program: Program<C, G>,
-  shell: Shell,
+  target: Shell,
 ): Promise<string> {
   const places = await placesOf(program);
-  if (shell === 'fish') return fishScript(program.name, places);
-  return shell === 'bash' ? bashScript(program.name, places) : zshScript(program.name, places);
+  if (target === 'fish') return fishScript(program.name, places);
+  return target === 'bash' ? bashScript(program.name, places) : zshScript(program.name, places);
 }
 
 async function placesOf<C, G extends Flags>(program: Program<C, G>): Promise<Place[]> {

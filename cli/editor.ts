@@ -1,4 +1,4 @@
-// The user's editor on a text, in a private file. No shell: the words of EDITOR are a program and its arguments.
+// The user's editor on a text, in a private file. No shell is between: the words of EDITOR are a program and its arguments.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

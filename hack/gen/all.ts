@@ -1,8 +1,9 @@
 // The list of generated pages. A new page is one file here and one line in the list.
+import { cliPage } from './cli.ts';
 import { configPage } from './config.ts';
 import { errorsPage } from './errors.ts';
 import { eventsPage } from './events.ts';
 import { kindsPage } from './kinds.ts';
 import type { Page } from './page.ts';
 
-export const pages: readonly Page[] = [configPage, errorsPage, eventsPage, kindsPage];
+export const pages: readonly Page[] = [cliPage, configPage, errorsPage, eventsPage, kindsPage];

@@ -1,9 +1,9 @@
 // Signing up and in, on an auth service that runs; and what is left on the machine.
-import { createHmac } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeOtpSecret, otpCode, otpCounter } from '#auth/accounts/otp.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
 import { runCli, type CliMachine, type CliRun } from '#test/kit/cli.ts';
 import { tempFolder } from '#test/kit/temp.ts';
@@ -196,15 +196,4 @@ test('ok: the token of a link, with and without its surroundings', () => {
   }
 });
 
-/** RFC 6238 with SHA-1, six digits, thirty seconds. */
-function codeOf(secret: string, now: number): string {
-  const bits = [...secret]
-    .map((char) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'))
-    .join('');
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(now / 30_000)));
-  const digest = createHmac('sha1', key).update(counter).digest();
-  const at = (digest.at(-1) ?? 0) & 15;
-  return String((digest.readUInt32BE(at) & 0x7fff_ffff) % 1_000_000).padStart(6, '0');
-}
+const codeOf = (secret: string, now: number): string => otpCode(decodeOtpSecret(secret), otpCounter(now));

@@ -22,7 +22,7 @@ export const installSystemd = command({
       says: 'Where the process id is written.',
       value: 'FILE',
     }),
-    program: flag.textOr(PROGRAM, { says: 'The program to run.', value: 'FILE' }),
+    program: flag.text({ says: 'The program to run; this installation without it.', value: 'FILE' }),
   },
   examples: [
     'gatehouse install systemd',
@@ -30,7 +30,7 @@ export const installSystemd = command({
   ],
   async run({ out }: GatehouseContext, { flags }) {
     const unit = systemdUnit({
-      program: resolve(flags.program),
+      program: resolve(flags.program ?? PROGRAM),
       config: resolve(flags.config),
       pidFile: resolve(flags['pid-file']),
     });

@@ -1,9 +1,9 @@
 // gate on a real terminal, made by script(1): it asks, and what must not be seen is not shown.
 import { spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decodeOtpSecret, otpCode, otpCounter } from '#auth/accounts/otp.ts';
 import { runProgram, startDaemon, type TestDaemon } from '#test/kit/daemon.ts';
 import { until } from '#test/kit/until.ts';
 import { BIN } from './shell.ts';
@@ -85,14 +85,4 @@ test('ok: signup and login ask for what they need, and never show the password',
   expect(wrong.text).not.toContain('half');
 });
 
-/** RFC 6238 with SHA-1, six digits, thirty seconds. */
-function codeOf(secret: string, now: number): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...secret].map((char) => alphabet.indexOf(char).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(now / 30_000)));
-  const digest = createHmac('sha1', key).update(counter).digest();
-  const at = (digest.at(-1) ?? 0) & 15;
-  return String((digest.readUInt32BE(at) & 0x7fff_ffff) % 1_000_000).padStart(6, '0');
-}
+const codeOf = (secret: string, now: number): string => otpCode(decodeOtpSecret(secret), otpCounter(now));
