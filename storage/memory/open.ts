@@ -42,13 +42,13 @@ interface State {
 
 /** Opens an empty store; the caller closes it. */
 export function openMemory({ clock, maxHistory = 10_000 }: MemoryOptions): Backend {
-  const state: State = {
-    items: new OrderedMap(),
-    mortal: new Set(),
-    revision: newHistoryRevision(clock.now(), 0),
-  };
-  const newest = String(state.revision);
-  const changes = openChanges({ newest, maxEvents: maxHistory, maxBytes: HISTORY_BYTES });
+  const start = newHistoryRevision(clock.now(), 0);
+  const state: State = { items: new OrderedMap(), mortal: new Set(), revision: start };
+  const changes = openChanges({
+    newest: String(start),
+    maxEvents: maxHistory,
+    maxBytes: HISTORY_BYTES,
+  });
   let closed = false;
 
   const requireOpen = (): void => {
