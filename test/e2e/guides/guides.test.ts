@@ -1,0 +1,71 @@
+// Every page of docs/guide that has console blocks, run as it stands. Only port numbers are replaced by free ones.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { matches, readSteps, Shell } from './transcript.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const GUIDES = join(ROOT, 'docs/guide');
+/** The ports a guide uses, and what stands for them here. */
+const PORTS = ['3025', '3000'];
+
+test.each([
+  [['a', 'b'], ['a', 'b'], true],
+  [['a …'], ['a 1 2'], true],
+  [['a …'], ['b'], false],
+  [['…', 'z'], ['x', 'y', 'z'], true],
+  [['…'], [], true],
+  [['a'], ['a', 'b'], false],
+  [[], ['a'], false],
+])('a transcript: %j against %j is %j', (expected, output, result) => {
+  expect(matches(expected, output)).toBe(result);
+});
+
+const pages = readdirSync(GUIDES).filter(
+  (name) => readSteps(readFileSync(join(GUIDES, name), 'utf8')).length > 0,
+);
+
+test.each(pages)('ok: %s does what it says', async (name) => {
+  const ports = new Map<string, string>();
+  for (const port of PORTS) ports.set(port, String(await freePort()));
+  const page = readFileSync(join(GUIDES, name), 'utf8').replace(
+    /\b\d{4}\b/g,
+    (word) => ports.get(word) ?? word,
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-guide-'));
+  const path = `${join(ROOT, 'bin')}:${process.env['PATH'] ?? ''}`;
+  const shell = new Shell(folder, { PATH: path, HOME: folder, LANG: 'C.UTF-8', USER: 'root', TERM: 'dumb' });
+  try {
+    for (const { line, command, expected } of readSteps(page)) {
+      const { output, status } = await shell.run(command);
+      const shown = { at: `${name}:${line}`, command, output, status };
+      expect(status === 0 || expected.some((text) => text.startsWith('ERROR')), JSON.stringify(shown)).toBe(
+        true,
+      );
+      expect(
+        matches(trimEnd(expected), trimEnd(output)),
+        `${JSON.stringify(shown)} is not what the page shows`,
+      ).toBe(true);
+    }
+  } finally {
+    await shell.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+function trimEnd(lines: readonly string[]): readonly string[] {
+  const last = lines.findLastIndex((line) => line.trim() !== '');
+  return lines.slice(0, last + 1);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
