@@ -2,9 +2,7 @@
 // touches. Every refusal gets an id and an event; the caller learns the id, an admin the reasons.
 import type { TLSSocket } from 'node:tls';
 import type { WhereContext } from '#core/access/predicates.ts';
-import { DENIED_MESSAGE } from '#core/access/reason.ts';
 import type { Clock } from '#core/clock.ts';
-import type { GatehouseError } from '#core/errors/error.ts';
 import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { AuditLog } from '#events/audit-log.ts';
@@ -18,7 +16,7 @@ import { decide, isUnfiltered, visible, type Answer } from './decide.ts';
 import { openHolds, type Hold, type Holds } from './hold.ts';
 import { Identifier } from './identify.ts';
 import { plainAddress } from './rate-limit.ts';
-import { Refusals } from './refusals.ts';
+import { denial, StrangerRefusals } from './refusals.ts';
 import { isStanding, StandingTable, type Standing } from './standing.ts';
 
 export interface GuardOptions {
@@ -64,7 +62,8 @@ export function openGuard(options: GuardOptions): Guard {
 class OpenGuard implements Guard {
   readonly standings: StandingTable;
   readonly #identifier: Identifier;
-  readonly #refusals: Refusals;
+  readonly #options: GuardOptions;
+  readonly #strangers: StrangerRefusals;
   readonly #holds: Holds;
   readonly #stop: () => void;
 
@@ -72,7 +71,8 @@ class OpenGuard implements Guard {
     const { state, clock } = options;
     this.standings = new StandingTable(state, clock);
     this.#identifier = new Identifier(options);
-    this.#refusals = new Refusals(options);
+    this.#options = options;
+    this.#strangers = new StrangerRefusals(options);
     this.#holds = openHolds(clock, (caller) => this.#standingOf(caller, 'stream'));
     this.#stop = state.onChange(({ kind }) => this.#changed(kind));
   }
@@ -84,7 +84,7 @@ class OpenGuard implements Guard {
       if (identified === undefined) return { address, requestId };
       return { address, requestId, identity: identified.identity, expires: identified.expires };
     } catch (error) {
-      this.#refusals.badCertificate(address, error);
+      this.#strangers.badCertificate(address, error);
       throw error;
     }
   }
@@ -93,13 +93,14 @@ class OpenGuard implements Guard {
     if (access.to === 'anyone') return;
     const reasons = routeRefusal(this.#standingOf(caller, action), access);
     if (reasons === undefined) return;
-    throw this.#refuse(caller, reasons, action, access.to === 'resource' ? access.kind : '');
+    const resource = access.to === 'resource' ? access.kind : '';
+    throw denial(this.#options, caller, { reasons, action, resource });
   }
 
   requireResource(caller: Caller, kind: string, verb: Verb, resource?: Resource): void {
     const title = titleOf(kind, resource);
     const { allowed, reasons } = ask(this.#standingOf(caller, verb, title), kind, verb, resource);
-    if (!allowed) throw this.#refuse(caller, reasons, verb, title);
+    if (!allowed) throw denial(this.#options, caller, { reasons, action: verb, resource: title });
   }
 
   mayResource(caller: Caller, kind: string, verb: Verb, resource?: Resource): boolean {
@@ -133,15 +134,10 @@ class OpenGuard implements Guard {
   }
 
   #standingOf(caller: Caller, action: string, resource = ''): Standing {
-    if (caller.identity === undefined) throw this.#refusals.unknown(caller, action);
+    if (caller.identity === undefined) throw this.#strangers.unknown(caller, action);
     const found = this.standings.of(caller.identity, caller.address);
     if (isStanding(found)) return found;
-    throw this.#refusals.refuse(caller, { ...found, action, resource });
-  }
-
-  #refuse(caller: Caller, reasons: readonly string[], action: string, resource: string): GatehouseError {
-    const message = DENIED_MESSAGE;
-    return this.#refusals.refuse(caller, { code: 'ACCESS_DENIED', message, reasons, action, resource });
+    throw denial(this.#options, caller, { ...found, action, resource });
   }
 
   #changed(kind: string): void {

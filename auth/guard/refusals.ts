@@ -1,6 +1,7 @@
 // The errors and audit events of refusals: the caller learns an id, an admin the reasons. Apart from the guard because
 // others who refuse a known caller for reasons of their own say it in the same way.
 import { randomUUID } from 'node:crypto';
+import { DENIED_MESSAGE } from '#core/access/reason.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -13,37 +14,44 @@ import { RateLimit } from './rate-limit.ts';
 const QUIET_AFTER = 20;
 
 export interface Refused {
-  readonly code: Extract<Code, 'ACCESS_DENIED' | 'LOCKED'>;
-  readonly message: string;
+  readonly code?: Extract<Code, 'ACCESS_DENIED' | 'LOCKED'>;
+  readonly message?: string;
+  /** For admins only. */
   readonly reasons: readonly string[];
+  /** What was asked for, such as `sign`. */
   readonly action: string;
+  /** `kind/name`. */
   readonly resource: string;
 }
 
-/** Makes the errors and events. */
-export class Refusals {
+/** Emits `access.denied` and returns the error to throw: ACCESS_DENIED and nothing more, unless said otherwise. */
+export function denial(
+  { audit }: { readonly audit: Pick<AuditLog, 'emit'> },
+  { identity, address }: Pick<Caller, 'identity' | 'address'>,
+  { code = 'ACCESS_DENIED', message = DENIED_MESSAGE, reasons, action, resource }: Refused,
+): GatehouseError {
+  const denialId = randomUUID();
+  audit.emit({
+    event: 'access.denied',
+    denial_id: denialId,
+    user: identity === undefined ? '' : identityName(identity),
+    action,
+    resource,
+    reasons,
+    ...(identity === undefined || identity.kind === 'admin' ? {} : { roles: identity.roles }),
+    'addr.remote': address,
+  });
+  return new GatehouseError(code, `${message} (denial ${denialId})`, { details: { denial_id: denialId } });
+}
+
+/** Refusals of callers who are not known: of a flood from one address only some are put on record. */
+export class StrangerRefusals {
   readonly #audit: Pick<AuditLog, 'emit'>;
   readonly #noise: RateLimit;
 
   constructor({ audit, clock }: { readonly audit: Pick<AuditLog, 'emit'>; readonly clock: Clock }) {
     this.#audit = audit;
     this.#noise = new RateLimit({ clock, burst: QUIET_AFTER, refillMs: 10_000 });
-  }
-
-  refuse(caller: Caller, { code, message, reasons, action, resource }: Refused): GatehouseError {
-    const denialId = randomUUID();
-    const { identity } = caller;
-    this.#audit.emit({
-      event: 'access.denied',
-      denial_id: denialId,
-      user: identity === undefined ? '' : identityName(identity),
-      action,
-      resource,
-      reasons,
-      ...(identity === undefined || identity.kind === 'admin' ? {} : { roles: identity.roles }),
-      'addr.remote': caller.address,
-    });
-    return new GatehouseError(code, `${message} (denial ${denialId})`, { details: { denial_id: denialId } });
   }
 
   unknown(caller: Caller, action: string): GatehouseError {
