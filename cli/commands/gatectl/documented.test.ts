@@ -18,7 +18,7 @@ beforeAll(async () => {
   config = join(folder, 'gatehouse.yaml');
   writeFileSync(
     config,
-    `gatehouse:\n  data_dir: ${house.dataDir}\nauth_service:\n  enabled: yes\n  public_addr: auth.example.com:3025\n`,
+    `gatehouse:\n  data_dir: ${house.dataDir}\nauth_service:\n  enabled: yes\n  tokens: ['proxy,node:eoKoh0caiw6weoGupahgh6Wuo7jaTee2']\n  public_addr: auth.example.com:3025\n`,
   );
   const spec = { hostname: 'turing', addr: '10.1.0.5:3022' };
   await house.put('node', 'd52527f9-b260-41d0-bb5a-e23b0cfe0f8f', spec, { labels: { distro: 'ubuntu' } });
@@ -137,6 +137,7 @@ describe('tokens and nodes', () => {
   test('ok: tokens ls is the documented table, sign-up links too; rm and del revoke', async () => {
     const out = await ok('tokens ls');
     expect(out.split('\n')[0]).toMatch(/^Token +Type +Labels +Expiry Time \(UTC\)$/);
+    expect(out).toMatch(/^eoKoh0caiw6weoGupahgh6Wuo7jaTee2 +Proxy,Node +never$/m);
     expect(out).toMatch(/^secret-value +Node,Proxy +\d\d? [A-Z][a-z]{2} \d\d \d\d:\d\d UTC$/m);
     expect(out).toMatch(/^[0-9a-f]{32} +Signup +user=joe +\d\d? [A-Z][a-z]{2} \d\d \d\d:\d\d UTC$/m);
     expect(await ok('tokens rm secret-value')).toBe('Token secret-value has been deleted\n');

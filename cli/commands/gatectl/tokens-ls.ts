@@ -12,7 +12,7 @@ const TITLES = ['Token', 'Type', 'Labels', 'Expiry Time (UTC)'];
 
 export const tokensLs = command({
   about:
-    'Tokens of the config file are not listed: they are in the file. Links with which users sign up are listed to the\nlocal admin, by the hash that is kept of them.',
+    'Tokens of the config file and links with which users sign up are listed to the local admin only; of a link the hash is\nshown that is kept of it.',
   flags: {},
   examples: ['gatectl tokens ls', 'gatectl tokens ls --format=json'],
   async run(context: Gatectl) {
@@ -23,15 +23,36 @@ export const tokensLs = command({
       if (isCode(error, 'ACCESS_DENIED')) return [];
       throw error;
     });
-    if (tokens.length + invites.length === 0) {
+    const fixed = await staticRows(context);
+    if (tokens.length + invites.length + fixed.length === 0) {
       context.out.note('There is no active token. Make one with `gatectl tokens add`.');
     }
     context.out.table(TITLES, [
+      ...fixed,
       ...tokens.map((token) => tokenKind.columns.map((column) => column.value(token))),
       ...invites.sort(byExpiry).map(inviteRow),
     ]);
   },
 });
+
+/** Tokens of the config file of this machine; those whose file cannot be read are told of. */
+async function staticRows(context: Gatectl): Promise<string[][]> {
+  const { config } = await context.connection();
+  const rows: string[][] = [];
+  for (const { roles, token } of config?.auth?.tokens ?? []) {
+    const { readToken } = await import('#config/load.ts');
+    const found = await readToken(token).catch((error: unknown) => {
+      if (!isCode(error)) throw error;
+      context.out.note(`NOTE: ${error.message}`);
+      return undefined;
+    });
+    if (found !== undefined)
+      rows.push([found.reveal(), roles.map(titleOf).join(','), '', formatExpiry(undefined)]);
+  }
+  return rows;
+}
+
+const titleOf = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1);
 
 function inviteRow({ metadata, spec }: Resource<InviteSpec>): string[] {
   const type = spec.purpose === 'invite' ? 'Signup' : 'Reset';
