@@ -47,7 +47,7 @@ const memory: StorageType = {
   open: async (_config, { clock }) => openMemory({ clock }),
 };
 
-export const STORAGE_TYPES: Readonly<Record<string, StorageType>> = { sqlite, dir: sqlite, memory };
+const STORAGE_TYPES: Readonly<Record<string, StorageType>> = { sqlite, dir: sqlite, memory };
 
 /** Options of the same section that are about the audit log and recordings, and not for this room to judge. */
 const ELSEWHERE = /^(?:audit_.*|region|credentials_path)$/;

@@ -1,4 +1,4 @@
-// The storage contract: a revisioned map of bytes. Kinds live above it (collection.ts), products below it
+// The storage contract: a revisioned map of bytes. Resources live above it (auth/state), products below it
 // (one folder each). Every implementation passes storage/conformance unchanged.
 //
 // Keys are strings of printable ASCII without NUL, ordered by byte, at most 1,024 bytes; the parts of a key are

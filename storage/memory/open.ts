@@ -44,11 +44,7 @@ interface State {
 export function openMemory({ clock, maxHistory = 10_000 }: MemoryOptions): Backend {
   const start = newHistoryRevision(clock.now(), 0);
   const state: State = { items: new OrderedMap(), mortal: new Set(), revision: start };
-  const changes = openChanges({
-    newest: String(start),
-    maxEvents: maxHistory,
-    maxBytes: HISTORY_BYTES,
-  });
+  const changes = openChanges({ newest: String(start), maxEvents: maxHistory, maxBytes: HISTORY_BYTES });
   let closed = false;
 
   const requireOpen = (): void => {
