@@ -1,10 +1,9 @@
 // Every page of docs/guide that has console blocks, run as it stands. Only port numbers are replaced by free ones.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { freePort } from '#test/kit/daemon.ts';
 import { matches, readSteps, Shell } from './transcript.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -59,13 +58,4 @@ test.each(pages)('ok: %s does what it says', async (name) => {
 function trimEnd(lines: readonly string[]): readonly string[] {
   const last = lines.findLastIndex((line) => line.trim() !== '');
   return lines.slice(0, last + 1);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
