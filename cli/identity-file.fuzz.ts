@@ -1,18 +1,21 @@
 // Fuzz target of the identity file: any bytes give a result or a GatehouseError.
-import { parseIdentityFile } from './identity-file.ts';
+import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
+import { certificateToPem } from '#core/certs/x509/pem.ts';
+import { craftX509 } from '#test/kit/certs.ts';
+import { formatIdentityFile, parseIdentityFile } from './identity-file.ts';
 
-const seed = (text: string): Uint8Array => new TextEncoder().encode(text);
+const { privateKey } = generateKeyPair('ecdsa-p256');
+const whole = formatIdentityFile({
+  privateKey: privateKeyPem(privateKey),
+  tlsCertificate: certificateToPem(craftX509(privateKey)),
+  tlsAuthorities: [certificateToPem(craftX509(generateKeyPair('ecdsa-p256').privateKey))],
+  sshCertificate: 'ssh-ed25519-cert-v01@openssh.com AAAA joe',
+  knownHosts: ['@cert-authority * ssh-ed25519 AAAA'],
+});
 
 export const fuzz = {
   name: 'cli identity file',
-  seeds: [
-    seed(''),
-    seed('-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n'),
-    seed(
-      '-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
-    ),
-    seed('ssh-ed25519-cert-v01@openssh.com AAAA x\n@cert-authority * ssh-ed25519 AAAA\n'),
-  ],
+  seeds: [whole, whole.replaceAll('\n', '\r\n'), ''].map((text) => new TextEncoder().encode(text)),
   run(input: Uint8Array): void {
     parseIdentityFile(new TextDecoder().decode(input));
   },
