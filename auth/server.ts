@@ -94,7 +94,10 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
     throw new GatehouseError(
       'UNAVAILABLE',
       `cannot listen on ${host}:${port}; is another process using it?`,
-      { cause },
+      {
+        cause,
+        details: { remedy: 'Stop the other process, or set auth_service.listen_addr to another address.' },
+      },
     );
   }
   const bound = app.server.address() as AddressInfo;

@@ -1,8 +1,10 @@
 // The daemon as a value: opens the parts and services that a configuration asks for, connects them, and closes them in
 // reverse. main.ts runs it in a process; tests run it in theirs.
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { DEFAULT_DATA_DIR } from '#config/build.ts';
 import type { Config } from '#config/config.ts';
 import type { ConfigFlags } from '#config/flags.ts';
@@ -14,7 +16,7 @@ import { lockDataDir } from './data-dir-lock.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { dumpDiagnostics } from './diagnostics/dump.ts';
 import { startDiagnostics } from './diagnostics/server.ts';
-import { guideText } from './guide.ts';
+import { guideText, programsPrefix } from './guide.ts';
 import { chooseOutput } from './log/choose-output.ts';
 import { openLog } from './log/open.ts';
 import { openDaemonMetrics } from './metrics/daemon-metrics.ts';
@@ -65,6 +67,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
 }
 
+const PROGRAMS = fileURLToPath(new URL('../bin/', import.meta.url));
 const RELOAD_NOTICE =
   'the log file was reopened; graceful restarts are not part of this release: restart to apply a changed configuration';
 
@@ -88,7 +91,9 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   running.services = services;
   metrics.watch(services);
   const { auth, agent } = services;
-  if (options.withGuide && auth !== undefined) options.stdout.write(guide(loaded, dataDir, auth));
+  if (options.withGuide && auth !== undefined) {
+    options.stdout.write(guide(loaded, dataDir, auth, options.environment['PATH']));
+  }
   return {
     log,
     failed: agent?.failed ?? new Promise<never>(() => {}),
@@ -115,9 +120,12 @@ async function openGround(options: DaemonOptions, opened: Opened) {
   const log = openLog(config.log, output, clock).child({ part: 'process' });
   log.info({ version, node: process.version, config: loaded.path ?? 'defaults' }, 'starting');
   for (const { line, path, message } of loaded.notices) {
-    log.warn({ line, setting: path === '' ? undefined : path }, message);
+    const setting = path === '' ? undefined : path;
+    log.warn({ line, setting, why: message }, 'a setting is not in force as it is written');
   }
-  for (const flag of ignoredFlags) log.warn({ flag }, 'it is for a service of a later release; ignored');
+  for (const flag of ignoredFlags) {
+    log.warn({ flag }, 'a flag is for a service of a later release; it is ignored');
+  }
   requireServices(config);
   const dataDir = await prepareDataDir(config.dataDir, { uid: process.getuid?.() }, log);
   opened(await lockDataDir(dataDir), (lock) => lock.release());
@@ -146,13 +154,19 @@ function notReady(services: Services | undefined): readonly string[] {
   ];
 }
 
-function guide({ config, path }: LoadedConfig, dataDir: string, auth: NonNullable<Services['auth']>): string {
+function guide(
+  { config, path }: LoadedConfig,
+  dataDir: string,
+  auth: NonNullable<Services['auth']>,
+  searchPath: string | undefined,
+): string {
   return guideText({
     clusterName: auth.clusterName,
     authServer: `${config.advertiseIp ?? config.nodename}:${auth.port}`,
     caPins: auth.authorities.caPins(),
     dataDir,
     configPath: path === undefined ? undefined : resolve(path),
+    programs: programsPrefix(searchPath, PROGRAMS, existsSync),
     isDefault:
       path === undefined ? dataDir === DEFAULT_DATA_DIR : (CONFIG_PATHS as readonly string[]).includes(path),
   });

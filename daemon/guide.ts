@@ -1,4 +1,5 @@
 // What to do next, for a person who started the daemon in a terminal. Pure.
+import { join } from 'node:path';
 
 export interface GuideFacts {
   readonly clusterName: string;
@@ -8,14 +9,17 @@ export interface GuideFacts {
   readonly dataDir: string;
   /** The file that was read; undefined for the defaults. */
   readonly configPath: string | undefined;
+  /** What stands before the names of programs: nothing when they are on the PATH, else their folder with a slash. */
+  readonly programs: string;
   /** True when `gatectl` finds this daemon without being told of a file. */
   readonly isDefault: boolean;
 }
 
 /** Several lines, each complete. */
 export function guideText(facts: GuideFacts): string {
-  const { clusterName, authServer, caPins, dataDir, configPath, isDefault } = facts;
-  const gatectl = isDefault ? 'gatectl' : `gatectl --config=${shellWord(configPath ?? 'FILE')}`;
+  const { clusterName, authServer, caPins, dataDir, configPath, programs, isDefault } = facts;
+  const program = shellWord(`${programs}gatectl`);
+  const gatectl = isDefault ? program : `${program} --config=${shellWord(configPath ?? 'FILE')}`;
   const hint =
     isDefault || configPath !== undefined
       ? ''
@@ -36,4 +40,14 @@ ${hint}
 /** As a shell reads it back. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The folder of our programs with a slash, or nothing when a shell finds `gatectl` on this PATH. */
+export function programsPrefix(
+  path: string | undefined,
+  folder: string,
+  exists: (file: string) => boolean,
+): string {
+  const isFound = (path ?? '').split(':').some((entry) => entry !== '' && exists(join(entry, 'gatectl')));
+  return isFound ? '' : folder;
 }

@@ -25,9 +25,9 @@ export function isRunning({ pid, started }: ProcessId): boolean {
   }
 }
 
-/** `123` or `123 <start>` on one line; undefined for anything else. */
+/** `123`, `123 <start>` or `123 <start> <more>` on one line; undefined for anything else. */
 export function parseProcessId(text: string): ProcessId | undefined {
-  const match = /^(\d{1,10})(?: (\S{1,100}))?\n?$/.exec(text);
+  const match = /^(\d{1,10})(?: (\S{1,100})(?: \S{1,100})?)?\n?$/.exec(text);
   return match === null ? undefined : { pid: Number(match[1]), started: match[2] ?? '' };
 }
 

@@ -35,11 +35,21 @@ function formatField(name: string, value: unknown): string {
   return `${plain(name)}:${formatValue(value)}`;
 }
 
-/** Message and code; the stack has lines, so it is one field of its own and only there at severity debug. */
-function formatError(error: { code?: unknown; message?: unknown; stack?: unknown }): string {
-  const code = typeof error.code === 'string' ? `${error.code} ` : '';
-  const stack = typeof error.stack === 'string' ? ` stack:${JSON.stringify(error.stack)}` : '';
-  return `error:${formatValue(`${code}${String(error.message)}`)}${stack}`;
+interface ShownError {
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly cause?: unknown;
+  readonly stack?: unknown;
+}
+
+/** Code, message and causes in one; the stack has lines, so it is a field of its own. */
+function formatError({ code, message, cause, stack }: ShownError): string {
+  const whole = [
+    typeof code === 'string' ? `${code} ${String(message)}` : String(message),
+    ...(typeof cause === 'string' ? [cause] : []),
+  ].join(': ');
+  const trace = typeof stack === 'string' ? ` stack:${escapeControls(JSON.stringify(stack))}` : '';
+  return `error:${formatValue(whole)}${trace}`;
 }
 
 function formatValue(value: unknown): string {

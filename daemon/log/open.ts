@@ -23,6 +23,8 @@ export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock,
       level: severity,
       messageKey: 'message',
       timestamp: extraFields.includes('timestamp') ? time : false,
+      // describeError has said all there is to say.
+      serializers: { err: (error: unknown) => error },
       formatters: {
         level: (label) => ({ level: label }),
         log: ({ err, ...fields }) => ({
