@@ -1,4 +1,5 @@
 // The list of generated pages. A new page is one file here and one line in the list.
+import { apiPage } from './api.ts';
 import { cliPage } from './cli.ts';
 import { configPage } from './config.ts';
 import { errorsPage } from './errors.ts';
@@ -6,4 +7,4 @@ import { eventsPage } from './events.ts';
 import { kindsPage } from './kinds.ts';
 import type { Page } from './page.ts';
 
-export const pages: readonly Page[] = [cliPage, configPage, errorsPage, eventsPage, kindsPage];
+export const pages: readonly Page[] = [apiPage, cliPage, configPage, errorsPage, eventsPage, kindsPage];
