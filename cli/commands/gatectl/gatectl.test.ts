@@ -275,7 +275,9 @@ describe('edit', () => {
 
   test('refuses: another name, an editor that fails, one that is not there', async () => {
     const rename = editor('ed-name', `sed -i 's/name: edited/name: other/' "$1"`);
-    expect((await run('edit role/edited', { env: { EDITOR: rename } })).stderr).toContain('cannot be edited');
+    const renamed = await run('edit role/edited', { env: { EDITOR: rename } });
+    expect(renamed.stderr).toContain('cannot be edited');
+    rmSync(dirname(/kept in (\S+)/.exec(renamed.stderr)?.[1] ?? ''), { recursive: true });
     expect((await run('edit role/edited', { env: { EDITOR: '/bin/false' } })).stderr).toContain(
       'ended with exit code 1',
     );
