@@ -22,7 +22,7 @@ const script = (stay: boolean): string[] => [
   `import { lockFolder } from ${JSON.stringify(MODULE)};
    const answer = await lockFolder(${JSON.stringify(folder)}).then(() => 'taken', (error) => error.code);
    process.stdout.write(answer);
-   ${stay ? 'setInterval(() => {}, 1000);' : ''}`,
+   ${stay ? 'process.stdin.resume();' : ''}`,
 ];
 const tryElsewhere = (): string =>
   spawnSync(process.execPath, script(false), { encoding: 'utf8', cwd: import.meta.dirname }).stdout;
