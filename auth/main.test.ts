@@ -1,5 +1,5 @@
 // The service as a whole on a real store: restarts, backups, first starts that race, starts that fail.
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -60,7 +60,10 @@ describe('auth service', () => {
   test('refuses: a second service on the data folder, another cluster name on it, a broken host id', async () => {
     const options = await optionsOf();
     const first = await startAuth(options);
+    const inUse = join(options.dataDir, 'tmp', 'backup-under-way');
+    await writeFile(inUse, '');
     await expect(startAuth(options)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await stat(inUse)).isFile()).toBe(true);
     await first.close();
     await expect(startAuth({ ...options, clusterName: 'other.example.com' })).rejects.toMatchObject({
       code: 'INVALID_CONFIG',
@@ -115,6 +118,33 @@ describe('backup', () => {
     expect(await readdir(join(house.dataDir, 'tmp'))).toEqual([]);
     const [event] = (await house.events()).filter((found) => found.event === 'backup.create');
     expect(event).toMatchObject({ success: true, user: 'local-admin', len: Buffer.concat(parts).length });
+    await house.close();
+  });
+
+  test('S28 S36 a backup that fails leaves nothing, what a crash left is gone, and no link is followed', async () => {
+    const outside = await mkdtemp(join(tmpdir(), 'gatehouse-outside-'));
+    folders.push(outside);
+    await writeFile(join(outside, 'kept'), '');
+    const options = await optionsOf();
+    await symlink(outside, join(options.dataDir, 'tmp'));
+    const auth = await startAuth(options);
+    expect(await readdir(outside)).toEqual(['kept']);
+    const folder = await lstat(join(options.dataDir, 'tmp'));
+    expect([folder.isDirectory(), folder.mode & 0o777]).toEqual([true, 0o700]);
+    await auth.close();
+    await writeFile(join(options.dataDir, 'tmp', 'backup-of-a-crash'), 'keys');
+    await (await startAuth(options)).close();
+    expect(await readdir(join(options.dataDir, 'tmp'))).toEqual([]);
+
+    const house = await startTestAuth({ storage: { type: 'sqlite' } });
+    const emitDurably = house.auth.audit.emitDurably.bind(house.auth.audit);
+    house.auth.audit.emitDurably = async (event) => {
+      if (event.event === 'backup.create') throw new Error('the disk is full');
+      return emitDurably(event);
+    };
+    const answer = await house.call(house.admin, 'GET', '/v1/backup');
+    expect([answer.status, answer.text.includes('disk')]).toEqual([500, false]);
+    expect(await readdir(join(house.dataDir, 'tmp'))).toEqual([]);
     await house.close();
   });
 

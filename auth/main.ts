@@ -93,8 +93,9 @@ type Opened = <T>(part: T, close: (part: T) => unknown) => T;
 async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'close'>> {
   const { clock, log, dataDir, version, publicAddress } = options;
   const hostId = await openHostId(dataDir);
-  const tempDir = await openTempDir(dataDir);
   const { backup, ...parts } = await openParts(options, hostId, opened);
+  // Emptied only now, when the store is held: another service may be running on the same folder.
+  const tempDir = await openTempDir(dataDir);
   const { state, authorities, audit, clusterName } = parts;
   const guard = opened(openGuard({ ...parts, clock }), (part) => part.close());
   const context = {

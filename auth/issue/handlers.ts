@@ -54,6 +54,7 @@ const signUserHandler = handler({
           beyondRoles: true,
           method: 'sign',
           requestedBy: identityName(identity),
+          requestedFrom: caller.address,
         });
       case 'user':
         requireImpersonation(context, caller, identity, request.user);

@@ -38,6 +38,8 @@ export interface UserRequest {
   /** For the audit log: how, and who asked for it (default: the user itself). */
   readonly method: string;
   readonly requestedBy?: string | undefined;
+  /** For the audit log: where it was asked for, when that is not where the user is. */
+  readonly requestedFrom?: string | undefined;
 }
 
 /**
@@ -70,6 +72,7 @@ export async function issueUser(context: IssueContext, request: UserRequest): Pr
   };
   return issueGrant(context, grant, access, {
     ...request,
+    address: request.address ?? request.requestedFrom,
     maxTtlMs: request.beyondRoles === true ? MAX_SIGNED_TTL_MS : maxTtlOf(access),
   });
 }
