@@ -2,9 +2,11 @@
 // text may be a secret.
 import type { ErrorCode } from 'yaml';
 
+export const NESTED_TOO_DEEP = 'is nested too deep';
+
 const MEANING: Readonly<Partial<Record<ErrorCode, string>>> = {
   TAB_AS_INDENT: 'indentation must be spaces, not tabs',
-  RESOURCE_EXHAUSTION: 'is nested too deep',
+  RESOURCE_EXHAUSTION: NESTED_TOO_DEEP,
   BAD_ALIAS: 'is an alias that is not well formed or has no anchor before it',
   ALIAS_PROPS: 'an alias must not have an anchor or a tag',
   BAD_DIRECTIVE: 'directives (lines that begin with %) are not supported',

@@ -87,6 +87,20 @@ describe('bounds', () => {
     expect(readYaml(text)[0]?.problems[0]?.message).toBe(message);
   });
 
+  it.each<[string, string]>([
+    ['maps on one line in braces', `m: {${'me: '.repeat(50_000)}}`],
+    ['maps on one line', 'me: '.repeat(50_000)],
+    ['lists on one line', '- '.repeat(50_000)],
+    ['keys that are keys', '? '.repeat(50_000)],
+    ['lists in brackets', '['.repeat(50_000)],
+    ['maps in braces', '{a: '.repeat(50_000)],
+    ['maps line by line', Array.from({ length: 900 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
+  ])('S33 refuses: depth without end, at once: %s', (_name, text) => {
+    const start = performance.now();
+    expect(complaintsOf(`a: 1\n---\n${text}`)).toEqual([expect.stringMatching(/^\d+: is nested too deep$/)]);
+    expect(performance.now() - start).toBeLessThan(1500);
+  });
+
   it('S33 refuses: a document whose aliases multiply', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 10; level++) {

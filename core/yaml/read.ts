@@ -1,8 +1,9 @@
 // Reads YAML (and so JSON) from people: bounded, with the line of every value, and with the text of plain values kept
 // as it was written. Apart because the config file and resource files must agree on what YAML means.
-import { isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Document, type Node } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Document, type Node } from 'yaml';
 import type { Path } from '../schema/check.ts';
-import { explainSyntaxError } from './complaints.ts';
+import { explainSyntaxError, NESTED_TOO_DEEP } from './complaints.ts';
+import { composeDocuments } from './compose.ts';
 import { contentStart, splitDocuments, type Chunk } from './split.ts';
 import { buildValue, type YamlComplaint } from './value.ts';
 
@@ -45,16 +46,9 @@ function readChunk(chunk: Chunk): YamlDocument[] {
   if (chunk.text[contentStart(chunk.text)] === '%') {
     return [refused(chunk.line, 'directives (lines that begin with %) are not supported')];
   }
-  const documents = parseAllDocuments(chunk.text, {
-    uniqueKeys: false,
-    stringKeys: true,
-    prettyErrors: false,
-    logLevel: 'silent',
-    version: '1.2',
-    resolveKnownTags: false,
-  });
-  // The library gives an empty list, with fields of its own, for text without any document.
-  return [...documents].map((document) => readDocument(document, chunk, lines));
+  const documents = composeDocuments(chunk.text);
+  if ('tooDeepAt' in documents) return [refused(chunk.line, NESTED_TOO_DEEP, lines(documents.tooDeepAt))];
+  return documents.map((document) => readDocument(document, chunk, lines));
 }
 
 function readDocument(document: Document.Parsed, chunk: Chunk, lineAt: (at: number) => number): YamlDocument {
