@@ -1,3 +1,4 @@
+// The log from its front to its outputs: lines, secrets, files, and a real listener of syslog.
 import { Buffer } from 'node:buffer';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runProgram, startDaemon, type TestDaemon } from '#test/kit/daemon.ts';
+import { until } from '#test/kit/until.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -69,18 +70,15 @@ proxy_service:
 
 describe('the sample configuration of the manual', () => {
   let daemon: TestDaemon;
-  beforeAll(async () => {
+  beforeAll(() => {
     const place = join(folder, 'manual');
     mkdirSync(place);
     daemon = startDaemon({ folder: place, config: MANUAL(join(place, 'data')) });
-    // Its log is text, as the manual has it.
-    daemon.ended.catch(() => {});
   });
   afterAll(() => daemon.stop());
 
   test('ok: it starts, and says once what is not in force', async () => {
-    const deadline = 30_000;
-    await expect.poll(() => daemon.stderr, { timeout: deadline }).toContain('the cluster knows this machine');
+    await until('the start', () => daemon.stderr.includes('the cluster knows this machine'));
     for (const part of ['setting:proxy_service', 'setting:teleport.ca_pin', 'use it and no other']) {
       expect(
         daemon.stderr.split('\n').filter((line) => line.includes('WARN') && line.includes(part)).length,

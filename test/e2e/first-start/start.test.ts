@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { openApi } from '#client/api.ts';
 import {
   loopbackConfig,
   runProgram,
@@ -148,11 +149,31 @@ describe('a first start', () => {
 describe('signals and files', () => {
   afterEach(cleanUp);
 
-  test('ok: INT ends it as TERM does, with an open feed as well', async () => {
+  test('ok: INT ends it as TERM does, within two seconds, with a feed open', async () => {
     const daemon = start();
     await daemon.ready();
+    const admin = JSON.parse(readFileSync(join(daemon.dataDir, 'admin-identity.json'), 'utf8')) as {
+      readonly auth_servers: string[];
+      readonly tls_private_key: string;
+      readonly tls_certificate: string;
+      readonly tls_authorities: string[];
+    };
+    const api = openApi({
+      addresses: admin.auth_servers,
+      authorities: admin.tls_authorities,
+      identity: { certificate: admin.tls_certificate, privateKey: admin.tls_private_key },
+    });
+    const feed = api.stream('/v1/watch?kinds=role', new AbortController().signal)[Symbol.asyncIterator]();
+    await feed.next();
+    const next = feed.next().catch(() => ({ done: true }));
+    const metrics = await (await fetch(`${await daemon.diagnostics()}/metrics`)).text();
+    expect(metrics).toContain('gatehouse_auth_calls_running{route="GET /v1/watch"} 1');
+    const began = performance.now();
     daemon.kill('SIGINT');
     expect(await daemon.ended).toEqual({ code: 0, signal: null });
+    expect(performance.now() - began).toBeLessThan(2500);
+    await next;
+    api.close();
   });
 
   test('ok: the pid file replaces a stale one, and goes with the process', async () => {
