@@ -41,8 +41,10 @@ export interface Bootstrap {
 export async function readBootstrap(path: string, now: number): Promise<Bootstrap> {
   let text: string;
   try {
-    const { size } = await stat(path);
-    if (size > MAX_FILE_BYTES)
+    const found = await stat(path);
+    // A pipe would wait for ever, a device never end.
+    if (!found.isFile()) throw new GatehouseError('INVALID_CONFIG', `the bootstrap file ${path} is no file`);
+    if (found.size > MAX_FILE_BYTES)
       throw new GatehouseError('TOO_LARGE', `${path} is too large for a bootstrap file`);
     text = await readFile(path, 'utf8');
   } catch (cause) {

@@ -1,6 +1,7 @@
 // First starts: the name of a cluster, moving one with --bootstrap and back again, starts that race, starts that are cut
 // short at each of their writes.
 import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -266,6 +267,11 @@ describe('moving a cluster', () => {
     const error = await refusal(establish({ bootstrapFile: file, ...options }));
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
     expect((await house.backend.range({ prefix: '' })).items).toEqual([]);
+  });
+
+  test.each(['/dev/zero', tmpdir()])('S33 refuses: %s, which is no file, at once', async (bootstrapFile) => {
+    const error = await refusal(establish({ bootstrapFile }));
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG', message: expect.stringContaining('is no file') });
   });
 
   test('refuses: private keys that are not those of the authority', async () => {

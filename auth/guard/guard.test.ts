@@ -101,6 +101,18 @@ describe('identity', () => {
     expect(await codeOf(old, ROLES)).toBe('ACCESS_DENIED');
   });
 
+  test('S11 what another cluster issued, even one of the same name, and what names another cluster, is refused', async () => {
+    const other = await startTestAuth();
+    const theirs = await other.issueUser('kim', ['editor']);
+    await house.put('user', 'kim', { roles: ['editor'] });
+    expect(await codeOf(theirs, ROLES)).toBe('CERTIFICATE_INVALID');
+    const renamed = await house.issueUser('kim', undefined, { cluster: 'other.example.com' });
+    expect(await codeOf(renamed, ROLES)).toBe('CERTIFICATE_INVALID');
+    const host = house.issueHost(['node'], { authorities: other.auth.authorities });
+    expect(await codeOf(host, WHOAMI)).toBe('CERTIFICATE_INVALID');
+    await other.close();
+  });
+
   test('S16 a lock on the user, a role or the host refuses every call until it ends', async () => {
     const user = await house.issueUser('hal', ['editor']);
     const hostId = '3f1c6a52-6c1e-4f0e-9df0-111111111111';

@@ -8,7 +8,7 @@ import { SYSTEM_ROLES, type SystemRole } from '#core/identity.ts';
 import { silentLog } from '#core/log.ts';
 import { hasSecrets } from '#core/schema/redact.ts';
 import { systemClock } from '#core/clock.ts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '#test/kit/until.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
 import { routesOf } from './all.ts';
@@ -165,6 +165,35 @@ describe('S17 a user without rights', () => {
     expect(wrong).toEqual([]);
     expect(stateNow()).toBe(before);
   });
+});
+
+test('S2 S18 the public key of somebody else is no proof of anything', async () => {
+  const theirs = keys();
+  for (const path of ['user', 'sign', 'host', 'db'].map((what) => `/v1/certificates/${what}`)) {
+    const answer = await house.call(undefined, 'POST', path, { user: 'victim', ttl: '1h', ...theirs });
+    expect([path, answer.body?.['code']]).toEqual([path, 'UNAUTHENTICATED']);
+  }
+  const login = { user: 'victim', password: theirs.tls_public_key, ...theirs };
+  expect((await house.call(undefined, 'POST', '/v1/login', login)).body?.['code']).toBe(
+    'INVALID_CREDENTIALS',
+  );
+  const own = await house.call(
+    await house.issueUser('mallory', ['access']),
+    'POST',
+    '/v1/certificates/user',
+    theirs,
+  );
+  expect(own.body).toMatchObject({ user: 'mallory', roles: ['access'] });
+});
+
+test('S32 refuses: every call, open ones too, while the copy of the store is not ready', async () => {
+  const isReady = vi.spyOn(house.auth.state, 'isReady').mockReturnValue(false);
+  for (const path of ['/v1/ping', '/v1/whoami', '/v1/resources/roles']) {
+    const answer = await house.call(house.admin, 'GET', path);
+    expect([path, answer.status, answer.body?.['code']]).toEqual([path, 503, 'UNAVAILABLE']);
+  }
+  isReady.mockRestore();
+  expect((await house.call(house.admin, 'GET', '/v1/ping')).status).toBe(200);
 });
 
 describe('S18 what a preset role can be turned into', () => {
