@@ -86,6 +86,12 @@ export const IDENTITY_EVENTS = {
     fields: ['user', 'name'],
     optional: [...WHO_OPTIONAL, 'roles', 'ttl', 'expires'],
   },
+  'invite.delete': {
+    codes: { ok: 'GHU12I' },
+    meaning: 'A link that had not been used was revoked.',
+    fields: ['user', 'name'],
+    optional: WHO_OPTIONAL,
+  },
   'reset_password_token.create': {
     codes: { ok: 'GHU09I' },
     meaning: 'A link to reset the credentials of a user was made.',

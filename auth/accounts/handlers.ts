@@ -4,12 +4,14 @@ import {
   createInvite as createCall,
   login,
   openInvite as openCall,
+  revokeInvite as revokeCall,
 } from '#core/api/login.ts';
 import { handler } from '../routes/handler.ts';
 import type { Route, ServerContext } from '../routes/server-context.ts';
 import { acceptInvite, openInvite } from './accept-invite.ts';
 import { createInvite } from './create-invite.ts';
 import { logIn } from './login.ts';
+import { revokeInvites } from './revoke-invite.ts';
 
 const loginRoute: Route = handler({
   endpoint: login,
@@ -35,5 +37,17 @@ const acceptRoute: Route = handler({
   handle: (context: ServerContext, caller, request) => acceptInvite(context, caller, request),
 });
 
+const revokeRoute: Route = handler({
+  endpoint: revokeCall,
+  access: { to: 'resource', kind: 'user', verbs: ['update'] },
+  handle: (context: ServerContext, caller, request) => revokeInvites(context, caller, request.links),
+});
+
 /** For routes/all.ts. */
-export const ACCOUNT_ROUTES: readonly Route[] = [loginRoute, createRoute, openRoute, acceptRoute];
+export const ACCOUNT_ROUTES: readonly Route[] = [
+  loginRoute,
+  createRoute,
+  openRoute,
+  acceptRoute,
+  revokeRoute,
+];

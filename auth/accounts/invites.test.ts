@@ -13,7 +13,8 @@ import { acceptInvite, openInvite } from './accept-invite.ts';
 import { countAttempt, LOCKOUT_MS } from './attempts.ts';
 import { createInvite } from './create-invite.ts';
 import { devicesOf } from './factors.ts';
-import { newInviteToken } from './invite-link.ts';
+import { inviteName, newInviteToken } from './invite-link.ts';
+import { revokeInvites } from './revoke-invite.ts';
 
 const OTHER_PASSWORD = 'another four unrelated words';
 const ANYONE = callerOf();
@@ -351,5 +352,29 @@ describe('a deleted user', () => {
     expect(left.sort()).toEqual(['cert_authority_key', 'cert_authority_key', 'cert_authority_key', 'invite']);
     expect(await codeOf(accept(token, { password: OTHER_PASSWORD }))).toBe('ok');
     await house.clock.advance(LOCKOUT_MS);
+  });
+});
+
+describe('revoking a link', () => {
+  const revoke = (...links: string[]) => revokeInvites(house.context, ADMIN, links);
+
+  test('ok: by the hash that is shown of it, or by its token', async () => {
+    const one = await invite('alice');
+    const two = await invite('bob');
+    expect(await revoke(inviteName(one.token).slice(0, 32), two.token)).toMatchObject({
+      revoked: [{ user: 'alice' }, { user: 'bob' }],
+    });
+    expect(await invitesLeft()).toBe(0);
+    expect(await codeOf(open(one.token))).not.toBe('ok');
+  });
+
+  test.each([
+    ['an unknown link', () => [newInviteToken().reveal()]],
+    ['one good and one unknown link: none is revoked', (good: string) => [good, newInviteToken().reveal()]],
+    ['a beginning that is too short', (good: string) => [inviteName(good).slice(0, 31)]],
+  ])('refuses: %s', async (_name, links) => {
+    const { token } = await invite('alice');
+    expect(await codeOf(revoke(...links(token)))).toBe('NOT_FOUND');
+    expect(await invitesLeft()).toBe(1);
   });
 });

@@ -121,3 +121,14 @@ export const acceptInvite = endpoint({
   }),
   reply: s.object({ user: s.string() }),
 });
+
+export const revokeInvite = endpoint({
+  method: 'POST',
+  path: '/v1/invites/revoke',
+  says: 'Ends links to sign up or reset that have not been used; named as `gatectl tokens ls` shows them.',
+  request: s.object({
+    /** The shown beginning of a link's hash (32 or more hex digits), or the token of a link itself. */
+    links: s.list(s.string({ minLength: 32, maxLength: 256, secret: true }), { max: 100 }),
+  }),
+  reply: s.object({ revoked: s.list(s.object({ link: s.string(), user: s.string() })) }),
+});

@@ -141,6 +141,11 @@ describe('tokens and nodes', () => {
     expect(out).toMatch(/^secret-value +Node,Proxy +\d\d? [A-Z][a-z]{2} \d\d \d\d:\d\d UTC$/m);
     expect(out).toMatch(/^[0-9a-f]{32} +Signup +user=joe +\d\d? [A-Z][a-z]{2} \d\d \d\d:\d\d UTC$/m);
     expect(await ok('tokens rm secret-value')).toBe('Token secret-value has been deleted\n');
+    const invited = await ok('users add revoked-before-use');
+    const shown = /([0-9a-f]{32})\s+Signup\s+user=revoked-before-use/.exec(await ok('tokens ls'))?.[1] ?? '';
+    expect(await ok(`tokens rm ${shown}`)).toBe(`Token ${shown} has been deleted\n`);
+    expect(await ok('tokens ls')).not.toContain('revoked-before-use');
+    expect(invited).toContain('/web/newuser/');
     expect(await ok('tokens del chosen-by-hand')).toBe('Token chosen-by-hand has been deleted\n');
     expect(house.auth.state.get('token', 'secret-value')).toBeUndefined();
   });
