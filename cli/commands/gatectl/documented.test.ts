@@ -145,6 +145,7 @@ describe('tokens and nodes', () => {
     const shown = /([0-9a-f]{32})\s+Signup\s+user=revoked-before-use/.exec(await ok('tokens ls'))?.[1] ?? '';
     expect(await ok(`tokens rm ${shown}`)).toBe(`Token ${shown} has been deleted\n`);
     expect(await ok('tokens ls')).not.toContain('revoked-before-use');
+    await ok('users rm revoked-before-use');
     expect(invited).toContain('/web/newuser/');
     expect(await ok('tokens del chosen-by-hand')).toBe('Token chosen-by-hand has been deleted\n');
     expect(house.auth.state.get('token', 'secret-value')).toBeUndefined();
