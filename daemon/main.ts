@@ -1,5 +1,6 @@
 // `gatehouse start`: runs the daemon in this process until a signal or a failure ends it. The only file of this room
 // that commands may import.
+import { flushCompileCache } from 'node:module';
 import { sleep } from '#core/clock.ts';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon.ts';
 import { watchSignals, type SignalSource } from './signals.ts';
@@ -12,6 +13,7 @@ export interface RunOptions extends DaemonOptions {
 
 /** What is still open after this long is left to the system; the store and the audit log survive a kill. */
 const STOP_MS = 2000;
+const FLUSH_MS = 20_000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGTERM: 15 };
 
 /**
@@ -32,6 +34,8 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   });
   try {
     daemon = await startDaemon(options);
+    // When nobody waits, neither for the start nor for the end.
+    clock.after(FLUSH_MS, () => flushCompileCache());
     const signal = await Promise.race([stopped.promise, daemon.failed]);
     daemon.log.info({ signal }, 'stopping');
     return 0;

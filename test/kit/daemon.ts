@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.ts';
@@ -84,9 +84,15 @@ export function startDaemon(setup: DaemonSetup = {}): TestDaemon {
   }
   const child = spawn(join(BIN, 'gatehouse'), ['start', `--config=${configPath}`, ...(setup.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, ...setup.env },
+    env: { ...cleanEnvironment(folder), ...setup.env },
   });
   return new RunningDaemon(child, { folder, dataDir, configPath, isOurs: setup.folder === undefined });
+}
+
+/** A home of its own, but the compiled code of this user: making that anew takes a second at each start and end. */
+function cleanEnvironment(home: string): Record<string, string> {
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  return { PATH: process.env['PATH'] ?? '', HOME: home, XDG_CACHE_HOME: cache };
 }
 
 interface Places {
@@ -190,7 +196,7 @@ export async function runProgram(
 ): Promise<Ran> {
   const child = spawn(join(BIN, name), args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), ...env },
+    env: { ...cleanEnvironment(tmpdir()), ...env },
   });
   let stdout = '';
   let stderr = '';
