@@ -102,7 +102,8 @@ describe('validators', () => {
   it.each<[string, Validator, CertificatePlan, string]>([
     ['ok: a minute', requireTtlWithin(2 * MINUTE), withTtl(MINUTE), 'ok'],
     ['ok: the longest', requireTtlWithin(2 * MINUTE), withTtl(2 * MINUTE), 'ok'],
-    ['refuses: less than a minute', requireTtlWithin(2 * MINUTE), withTtl(MINUTE - 1), 'BAD_REQUEST'],
+    ['ok: a minute, rounded down to a second', requireTtlWithin(2 * MINUTE), withTtl(MINUTE - 999), 'ok'],
+    ['refuses: less than a minute', requireTtlWithin(2 * MINUTE), withTtl(MINUTE - 1000), 'BAD_REQUEST'],
     ['refuses: more than the longest', requireTtlWithin(2 * MINUTE), withTtl(2 * MINUTE + 1), 'BAD_REQUEST'],
     ['refuses: a time in the past', requireTtlWithin(2 * MINUTE), withTtl(-1), 'BAD_REQUEST'],
     ['refuses: not a number', requireTtlWithin(2 * MINUTE), withTtl(Number.NaN), 'BAD_REQUEST'],

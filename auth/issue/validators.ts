@@ -8,13 +8,15 @@ import type { CertificateAuthorities } from '../authority/authority.ts';
 import type { Validator } from './plan.ts';
 
 export const MIN_TTL_MS = 60_000;
+/** Certificates end on whole seconds, and ends are rounded down. */
+const ROUNDING_MS = 1000;
 
 /** At least a minute and at most `maxMs` from now. */
 export const requireTtlWithin =
   (maxMs: number): Validator =>
   ({ now, validBefore }) => {
     const ttl = validBefore - now;
-    if (ttl >= MIN_TTL_MS && ttl <= maxMs) return;
+    if (ttl > MIN_TTL_MS - ROUNDING_MS && ttl <= maxMs) return;
     throw new GatehouseError(
       'BAD_REQUEST',
       `the certificate would be valid for ${formatDuration(Math.max(ttl, 0))}; from ${formatDuration(MIN_TTL_MS)} to ${formatDuration(maxMs)} is allowed`,
