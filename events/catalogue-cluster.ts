@@ -1,7 +1,7 @@
 // Event types about the cluster itself: joining, resources, settings, authorities, backups, and the log's own health.
 import type { EventSpec } from './fields.ts';
 
-const WHO_OPTIONAL = ['addr.remote', 'reason'] as const;
+const WHO_OPTIONAL = ['addr.remote', 'reason', 'impersonator'] as const;
 const SETTING = {
   fields: ['user'],
   optional: [...WHO_OPTIONAL, 'name', 'fields_changed', 'action'],
@@ -86,7 +86,7 @@ export const CLUSTER_EVENTS = {
     codes: { ok: 'GHCLU02I', failed: 'GHCLU02E' },
     meaning: 'A backup of the cluster state was made, or failed.',
     fields: ['success'],
-    optional: ['user', 'addr.remote', 'path', 'len', 'error', 'name'],
+    optional: ['user', 'impersonator', 'addr.remote', 'path', 'len', 'error', 'name'],
   },
   'backup.restore': {
     codes: { ok: 'GHCLU03I', failed: 'GHCLU03E' },
@@ -99,7 +99,7 @@ export const CLUSTER_EVENTS = {
     meaning:
       'The audit log was checked against its chain and checkpoints; success is false when it was tampered with.',
     fields: ['success', 'findings'],
-    optional: ['user', 'addr.remote', 'path', 'reason'],
+    optional: ['user', 'impersonator', 'addr.remote', 'path', 'reason'],
   },
   'audit.gap': {
     codes: { ok: 'GHLOG01E' },

@@ -1,7 +1,7 @@
 // Event types about who people and machines are and what they may do: logins, users, roles, certificates, locks.
 import type { EventSpec } from './fields.ts';
 
-const WHO_OPTIONAL = ['addr.remote', 'reason'] as const;
+const WHO_OPTIONAL = ['addr.remote', 'reason', 'impersonator'] as const;
 
 export const IDENTITY_EVENTS = {
   auth: {
@@ -30,7 +30,7 @@ export const IDENTITY_EVENTS = {
     codes: { ok: 'GHA02W' },
     meaning: 'A known caller was refused; the denial id was given to the caller, the reasons are for admins.',
     fields: ['denial_id', 'user', 'action', 'resource', 'reasons'],
-    optional: ['roles', 'login', 'server_id', 'addr.remote', 'proto', 'sid'],
+    optional: ['impersonator', 'roles', 'login', 'server_id', 'addr.remote', 'proto', 'sid'],
   },
   'user.login': {
     codes: { ok: 'GHU00I', failed: 'GHU00W' },
@@ -146,6 +146,7 @@ export const IDENTITY_EVENTS = {
     fields: ['cert_type', 'serial', 'expires'],
     optional: [
       'user',
+      'impersonator',
       'host_id',
       'key_id',
       'public_key',

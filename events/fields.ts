@@ -47,6 +47,10 @@ export const FIELDS = {
   findings: { type: 'integer', meaning: 'How many faults a check found.' },
   first_seq: { type: 'integer', meaning: 'First sequence number concerned.' },
   host_id: { type: 'string', meaning: 'Id of the machine that joined or left.' },
+  impersonator: {
+    type: 'string',
+    meaning: 'The user who acted as `user`, with a certificate made by impersonation.',
+  },
   initial_command: { type: 'strings', meaning: 'Command the session was started with; empty for a shell.' },
   interactive: { type: 'boolean', meaning: 'Whether the session had a terminal.' },
   key_id: { type: 'string', meaning: 'Fingerprint or id of a key.' },

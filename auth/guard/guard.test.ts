@@ -1,5 +1,6 @@
 // Who gets in with what, and what is left of it when users, roles and locks change; over real TLS.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeKeyTexts } from '#test/kit/auth-context.ts';
 import {
   startTestAuth,
   userIdentity,
@@ -178,6 +179,28 @@ describe('identity', () => {
     expect(await codeOf(client, ROLES)).toBe('LOCKED');
     await house.remove('user', 'bot');
     expect(await codeOf(client, ROLES)).toBe('ACCESS_DENIED');
+  });
+
+  test('S35 what is done with a certificate made by impersonation names who stands behind it', async () => {
+    await house.put('user', 'bot2', { roles: [] });
+    await house.put('user', 'ada', { roles: ['editor'] });
+    const client = await house.issueUser('ada', undefined, {
+      identity: { roles: ['editor'], impersonator: 'bot2' },
+    });
+    const lock = { kind: 'lock', metadata: { name: 'by-bot' }, spec: { target: { user: 'x' } } };
+    expect((await house.call(client, 'POST', '/v1/resources/locks', lock)).status).toBe(200);
+    expect(await codeOf(client, '/v1/audit/events')).toBe('ACCESS_DENIED');
+    expect((await house.call(client, 'POST', '/v1/certificates/user', makeKeyTexts())).status).toBe(200);
+    const events = (await house.events()).slice(-3) as {
+      event: string;
+      user?: string;
+      impersonator?: string;
+    }[];
+    expect(events.map(({ event, user, impersonator }) => [event, user, impersonator])).toEqual([
+      ['lock.created', 'ada', 'bot2'],
+      ['access.denied', 'ada', 'bot2'],
+      ['cert.create', 'ada', 'bot2'],
+    ]);
   });
 
   test('S17 a rule about a part of a kind opens nothing that is about all of it', async () => {

@@ -5,9 +5,8 @@ import { DENIED_MESSAGE } from '#core/access/reason.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { identityName } from '#core/identity.ts';
 import type { AuditLog } from '#events/audit-log.ts';
-import type { Caller } from './caller.ts';
+import { actorOf, type Caller } from './caller.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /** How many anonymous refusals of one address are put in the audit log before it is one every ten seconds. */
@@ -27,19 +26,19 @@ export interface Refused {
 /** Emits `access.denied` and returns the error to throw: ACCESS_DENIED and nothing more, unless said otherwise. */
 export function denial(
   { audit }: { readonly audit: Pick<AuditLog, 'emit'> },
-  { identity, address }: Pick<Caller, 'identity' | 'address'>,
+  caller: Pick<Caller, 'identity' | 'address'>,
   { code = 'ACCESS_DENIED', message = DENIED_MESSAGE, reasons, action, resource }: Refused,
 ): GatehouseError {
   const denialId = randomUUID();
+  const { identity } = caller;
   audit.emit({
     event: 'access.denied',
     denial_id: denialId,
-    user: identity === undefined ? '' : identityName(identity),
+    ...actorOf(caller),
     action,
     resource,
     reasons,
     ...(identity === undefined || identity.kind === 'admin' ? {} : { roles: identity.roles }),
-    'addr.remote': address,
   });
   return new GatehouseError(code, `${message} (denial ${denialId})`, { details: { denial_id: denialId } });
 }

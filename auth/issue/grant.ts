@@ -62,7 +62,7 @@ export async function issueGrant(
   const signed = await signPlan(context, plan, {
     type: 'user',
     method: facts.method,
-    user: facts.requestedBy ?? grant.user,
+    ...requesterOf(grant, facts),
     roles: grant.roles,
     ...(facts.address === undefined ? {} : { address: facts.address }),
   });
@@ -78,6 +78,14 @@ export async function issueGrant(
     tls_authorities: host.tlsCertificates,
     ssh_host_authorities: host.sshPublicKeys,
   };
+}
+
+function requesterOf(
+  { user, impersonator }: Grant,
+  { requestedBy }: GrantFacts,
+): { readonly user: string; readonly impersonator?: string } {
+  if (requestedBy !== undefined) return { user: requestedBy };
+  return impersonator === undefined ? { user } : { user, impersonator };
 }
 
 function userModifiers(

@@ -15,6 +15,8 @@ export interface IssueFacts {
   readonly method: string;
   /** Who asked for it, when that is a person. */
   readonly user?: string;
+  /** Who acts as that person. */
+  readonly impersonator?: string;
   readonly hostId?: string;
   readonly roles?: readonly string[];
   readonly address?: string;
@@ -55,6 +57,7 @@ export async function signPlan(
     key_id: plan.keyId === '' ? plan.commonName : plan.keyId,
     ...(plan.principals.length === 0 ? {} : { logins: plan.principals }),
     ...(facts.user === undefined ? {} : { user: facts.user }),
+    ...(facts.impersonator === undefined ? {} : { impersonator: facts.impersonator }),
     ...(facts.hostId === undefined ? {} : { host_id: facts.hostId }),
     ...(facts.roles === undefined ? {} : { roles: facts.roles }),
     ...(facts.address === undefined ? {} : { 'addr.remote': facts.address }),

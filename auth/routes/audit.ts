@@ -3,9 +3,8 @@
 import { searchEvents, verifyEvents } from '#core/api/audit.ts';
 import type { WhereContext } from '#core/access/predicates.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { identityName } from '#core/identity.ts';
 import type { AuditEvent } from '#events/catalogue.ts';
-import type { Caller } from '../guard/caller.ts';
+import { actorOf, type Caller } from '../guard/caller.ts';
 import { handler } from './handler.ts';
 import type { Route, ServerContext } from './server-context.ts';
 
@@ -43,8 +42,7 @@ const verifyRoute: Route = handler({
       event: 'audit.verified',
       success: report.ok,
       findings: report.findings.length,
-      user: caller.identity === undefined ? '' : identityName(caller.identity),
-      'addr.remote': caller.address,
+      ...actorOf(caller),
     });
     return report;
   },

@@ -176,7 +176,10 @@ test('S35 an invite from its making to the login, and a reset, are on record', a
     'user.login',
   ]);
   expect((await make('reset')).made.sort()).toEqual(['mfa.delete', 'reset_password_token.create']);
-  for (const path of ['invites', 'invites/accept', 'login']) covered.add(`POST /v1/${path}`);
+  const links = [(await make('reset')).token];
+  expect(await eventsOf(request(amy, 'POST', '/v1/invites/revoke', { links }))).toEqual(['invite.delete']);
+  for (const path of ['invites', 'invites/accept', 'invites/revoke', 'login'])
+    covered.add(`POST /v1/${path}`);
 });
 
 test('S35 no other call changes anything', () => {

@@ -2,19 +2,13 @@
 // who changed which fields, never their values, and never the name of a token.
 import type { Resource } from '#core/resource.ts';
 import { isPlainObject } from '#core/schema/check.ts';
-import { identityName } from '#core/identity.ts';
 import type { EventInput } from '#events/catalogue.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import type { LockSpec } from '#kinds/lock/kind.ts';
 import { safeTokenName, type TokenSpec } from '#kinds/token/kind.ts';
 import type { UserSpec } from '#kinds/user/kind.ts';
-import type { Caller } from '../guard/caller.ts';
+import { actorOf, type Actor, type Caller } from '../guard/caller.ts';
 import type { ChangeResult } from './changes.ts';
-
-interface Who {
-  readonly user: string;
-  readonly 'addr.remote': string;
-}
 
 const MAX_FIELDS = 32;
 const MAX_DEPTH = 4;
@@ -25,8 +19,7 @@ export function emitChange(
   change: ChangeResult,
 ): void {
   if (change.action === 'unchanged') return;
-  const user = caller.identity === undefined ? 'anonymous' : identityName(caller.identity);
-  context.audit.emit(eventOf({ user, 'addr.remote': caller.address }, change));
+  context.audit.emit(eventOf(actorOf(caller), change));
 }
 
 const SETTINGS = {
@@ -37,7 +30,7 @@ const SETTINGS = {
 } as const;
 
 /** Exported for its table test. */
-export function eventOf(who: Who, change: ChangeResult): EventInput {
+export function eventOf(who: Actor, change: ChangeResult): EventInput {
   const { kind, name, action } = change;
   if (Object.hasOwn(SETTINGS, kind)) {
     const event = SETTINGS[kind as keyof typeof SETTINGS];
@@ -57,7 +50,7 @@ export function eventOf(who: Who, change: ChangeResult): EventInput {
   }
 }
 
-function userEvent(who: Who, change: ChangeResult): EventInput {
+function userEvent(who: Actor, change: ChangeResult): EventInput {
   const { name, action } = change;
   if (action === 'deleted') return { event: 'user.delete', ...who, name };
   const after = change.after as Resource<UserSpec> | undefined;
@@ -67,7 +60,7 @@ function userEvent(who: Who, change: ChangeResult): EventInput {
     : { event: 'user.update', ...about, fields_changed: changedFields(change) };
 }
 
-function roleEvent(who: Who, change: ChangeResult): EventInput {
+function roleEvent(who: Actor, change: ChangeResult): EventInput {
   const { name, action } = change;
   if (action === 'deleted') return { event: 'role.deleted', ...who, name };
   return action === 'created'
@@ -75,7 +68,7 @@ function roleEvent(who: Who, change: ChangeResult): EventInput {
     : { event: 'role.updated', ...who, name, fields_changed: changedFields(change) };
 }
 
-function tokenEvent(who: Who, change: ChangeResult): EventInput {
+function tokenEvent(who: Actor, change: ChangeResult): EventInput {
   const name = safeTokenName(change.name);
   if (change.action === 'deleted') return { event: 'token.delete', ...who, name };
   if (change.action === 'updated') return otherEvent(who, change, name);
@@ -84,7 +77,7 @@ function tokenEvent(who: Who, change: ChangeResult): EventInput {
   return { event: 'token.create', ...who, name, roles, method, expires: after?.metadata.expires };
 }
 
-function lockEvent(who: Who, change: ChangeResult): EventInput {
+function lockEvent(who: Actor, change: ChangeResult): EventInput {
   const { name, action } = change;
   const lock = (change.after ?? change.before) as Resource<LockSpec> | undefined;
   const target = Object.entries(lock?.spec.target ?? {}).filter(([, value]) => typeof value === 'string');
@@ -94,7 +87,7 @@ function lockEvent(who: Who, change: ChangeResult): EventInput {
   return { event: 'lock.created', ...who, name, lock_target, expires: lock?.metadata.expires };
 }
 
-function otherEvent(who: Who, change: ChangeResult, name: string): EventInput {
+function otherEvent(who: Actor, change: ChangeResult, name: string): EventInput {
   const { kind, action } = change;
   if (action === 'deleted') return { event: 'resource.delete', ...who, kind, name };
   const expires = change.after?.metadata.expires;

@@ -6,12 +6,11 @@ import type { Readable } from 'node:stream';
 import { backup, hostAuthority, ping, status, whoami } from '#core/api/cluster.ts';
 import { effectiveSecondFactor } from '#core/cluster-settings.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { identityName } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import type { CertAuthoritySpec } from '#kinds/cert-authority/kind.ts';
 import type { AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
 import type { BackupInfo } from '#storage/backend.ts';
-import type { Caller } from '../guard/caller.ts';
+import { actorOf, type Caller } from '../guard/caller.ts';
 import type { Hold } from '../guard/hold.ts';
 import { handler, type StreamHandler } from './handler.ts';
 import type { Route, ServerContext } from './server-context.ts';
@@ -88,10 +87,7 @@ async function openBackup(
   makeBackup: (path: string) => Promise<BackupInfo>,
 ): Promise<Readable> {
   const path = join(context.tempDir, `backup-${randomUUID()}`);
-  const about = {
-    user: caller.identity === undefined ? '' : identityName(caller.identity),
-    'addr.remote': caller.address,
-  };
+  const about = actorOf(caller);
   try {
     const { bytes } = await makeBackup(path);
     // A copy of every key of the cluster must not leave before it is known who took it.
