@@ -9,6 +9,7 @@ import { endpoint } from '#core/api/endpoint.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
+import { until } from '#test/kit/until.ts';
 import { handler } from './routes/handler.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
 import { startServer, type AuthServer } from './server.ts';
@@ -307,6 +308,52 @@ describe('S32 slow and many clients', () => {
     let answer = '';
     while (answer === '') answer = await exchange(strict.port, post('/fine', '{}')).catch(() => '');
     expect(answer).toContain('"fine":true');
+  });
+
+  test('S33 S32 strangers of one address take a bounded part of the room; members and the next stranger get in', async () => {
+    const small = await startTestAuth({ limits: { maxStrangers: 4 } });
+    const { port } = small.auth;
+    const ca = small.authority;
+    const other = await startTestAuth();
+    const { certificate, privateKey } = await other.issueUser('eve', ['admin']);
+    const forged = { ca, cert: certificate, key: privateKey };
+    const ping = 'GET /v1/ping HTTP/1.1\r\nhost: x\r\n\r\n';
+    const isServed = async (socket: TLSSocket): Promise<boolean> => {
+      const answer = new Promise<boolean>((resolve) => {
+        socket.once('data', () => resolve(true));
+        socket.once('error', () => resolve(false));
+        socket.once('close', () => resolve(false));
+      });
+      socket.write(ping);
+      return answer;
+    };
+    const held: TLSSocket[] = [];
+    for (let many = 0; many < 4; many++) held.push(await open(port, { ca }));
+    for (const socket of held) expect(await isServed(socket)).toBe(true);
+    const raw = connectTcp(port, '127.0.0.1').on('error', () => undefined);
+    await new Promise((resolve) => raw.once('connect', resolve));
+    expect(await isServed(await open(port, { ca }))).toBe(false);
+    expect(await isServed(await open(port, forged))).toBe(false);
+    for (const member of [small.admin, small.issueHost(['node']), await small.issueUser('amy', [])]) {
+      const own = { ca, cert: member.certificate, key: member.privateKey };
+      for (let many = 0; many < 5; many++) {
+        const socket = await open(port, own);
+        expect(await isServed(socket)).toBe(true);
+        held.push(socket);
+      }
+    }
+    const silent = [1, 2, 3].map(() => connectTcp(port, '127.0.0.1').on('error', () => undefined));
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+    await expect(open(port, { ca })).rejects.toThrow();
+    for (const socket of [raw, ...silent, ...held]) socket.destroy();
+    await until('room for a stranger', async () => {
+      const socket = await open(port, { ca }).catch(() => undefined);
+      const served = socket !== undefined && (await isServed(socket));
+      socket?.destroy();
+      return served;
+    });
+    await small.close();
+    await other.close();
   });
 
   test('ok: a keep-alive connection serves many requests', async () => {

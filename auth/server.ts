@@ -15,11 +15,14 @@ import type { Route, ServerContext } from './routes/server-context.ts';
 import { parseJsonBody } from './server-body.ts';
 import { namesOf, startServerCertificate } from './server-certificate.ts';
 import { answerBrokenRequest, errorReply } from './server-errors.ts';
+import { boundStrangers } from './server-strangers.ts';
 import { mountRoute, type MountedRequest } from './server-routes.ts';
 
 export interface ServerLimits {
   /** Connections at once; more are dropped. */
   readonly maxConnections: number;
+  /** Of these, from one address (of IPv6: one /64) without a certificate of the cluster. */
+  readonly maxStrangers: number;
   readonly handshakeMs: number;
   readonly headersMs: number;
   /** For a whole request, its body included. Replies may take as long as they like. */
@@ -31,6 +34,7 @@ export interface ServerLimits {
 
 const LIMITS: ServerLimits = {
   maxConnections: 15_000,
+  maxStrangers: 500,
   handshakeMs: 10_000,
   headersMs: 10_000,
   requestMs: 60_000,
@@ -152,6 +156,7 @@ function createApp(secure: object, limits: ServerLimits): FastifyInstance {
     },
   });
   app.server.maxConnections = limits.maxConnections;
+  boundStrangers(app.server as unknown as HttpsServer, limits.maxStrangers);
   app.server.headersTimeout = limits.headersMs;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
