@@ -1,10 +1,9 @@
-// The HTTPS server of the auth API: one listener, one hook that guards every route, and bounds on everything a
-// client can make it hold. What the calls do is in routes/.
-import { randomUUID } from 'node:crypto';
+// The HTTPS server of the auth API: one listener, and one hook that guards every route. What the calls do is in routes/;
+// what a client can make it hold is bounded in server-app.ts.
 import type { AddressInfo } from 'node:net';
 import type { Server as HttpsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { identityName } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { RouteAccess } from './guard/access.ts';
@@ -12,37 +11,11 @@ import type { Caller } from './guard/caller.ts';
 import { observeCalls, type AuthObserver } from './observer.ts';
 import { ROUTES } from './routes/all.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
-import { parseJsonBody } from './server-body.ts';
+import { createApp, DEFAULT_LIMITS, type ServerLimits } from './server-app.ts';
 import { namesOf, startServerCertificate } from './server-certificate.ts';
-import { answerBrokenRequest, errorReply } from './server-errors.ts';
-import { boundStrangers } from './server-strangers.ts';
+import { errorReply } from './server-errors.ts';
 import { mountRoute, type MountedRequest } from './server-routes.ts';
 
-export interface ServerLimits {
-  /** Connections at once; more are dropped. */
-  readonly maxConnections: number;
-  /** Of these, from one address (of IPv6: one /64) without a certificate of the cluster. */
-  readonly maxStrangers: number;
-  readonly handshakeMs: number;
-  readonly headersMs: number;
-  /** For a whole request, its body included. Replies may take as long as they like. */
-  readonly requestMs: number;
-  readonly keepAliveMs: number;
-  /** A connection on which nothing moves in either direction for so long is ended. */
-  readonly stallMs: number;
-}
-
-const LIMITS: ServerLimits = {
-  maxConnections: 15_000,
-  maxStrangers: 500,
-  handshakeMs: 10_000,
-  headersMs: 10_000,
-  requestMs: 60_000,
-  keepAliveMs: 75_000,
-  stallMs: 600_000,
-};
-const MAX_HEADER_BYTES = 16 * 1024;
-const DEFAULT_BODY_LIMIT = 64 * 1024;
 /** How long calls under way may take to end when the server closes. */
 const CLOSE_MS = 5_000;
 
@@ -81,7 +54,7 @@ export interface AuthServer {
 /** Resolves when the server listens. UNAVAILABLE when the address is taken; INTERNAL for a route without access. */
 export async function startServer(options: ServerOptions): Promise<AuthServer> {
   const { context, host, port } = options;
-  const limits = { ...LIMITS, ...options.limits };
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const certificate = startServerCertificate(
     { ...context, names: namesOf(host, options.names, options.machine) },
     (secure) => (app.server as HttpsServer).setSecureContext(secure),
@@ -120,54 +93,6 @@ const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::
 
 const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-
-function createApp(secure: object, limits: ServerLimits): FastifyInstance {
-  const app = fastify({
-    https: {
-      ...secure,
-      requestCert: true,
-      // A bad certificate must be answered, not just hung up on; the guard refuses it.
-      rejectUnauthorized: false,
-      ALPNProtocols: ['http/1.1'],
-      handshakeTimeout: limits.handshakeMs,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      connectionsCheckingInterval: Math.max(50, Math.min(limits.headersMs, limits.requestMs) / 4),
-      insecureHTTPParser: false,
-    },
-    logger: false,
-    connectionTimeout: limits.stallMs,
-    keepAliveTimeout: limits.keepAliveMs,
-    requestTimeout: limits.requestMs,
-    bodyLimit: DEFAULT_BODY_LIMIT,
-    genReqId: () => randomUUID(),
-    requestIdHeader: false,
-    trustProxy: false,
-    exposeHeadRoutes: false,
-    forceCloseConnections: 'idle',
-    return503OnClosing: true,
-    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 4096 },
-    clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (error, _request, reply) => {
-      const { status, body } = errorReply(error);
-      const plain = reply as unknown as FastifyReply;
-      void plain.code(status).header('cache-control', 'no-store').send(body);
-    },
-  });
-  app.server.maxConnections = limits.maxConnections;
-  boundStrangers(app.server as unknown as HttpsServer, limits.maxStrangers);
-  app.server.headersTimeout = limits.headersMs;
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
-    try {
-      done(null, parseJsonBody(body as Buffer));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
-  return app as unknown as FastifyInstance;
-}
 
 function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly Route[]): MountedRoute[] {
   const mounted: MountedRoute[] = [];

@@ -19,7 +19,7 @@ const DANGERS: readonly Danger[] = [
     why: 'a server is trusted by its authority or by a pin, never on sight',
     except: {
       'client/trust.ts': 'reads the chain of a server in order to compare it with the pin',
-      'auth/server.ts':
+      'auth/server-app.ts':
         'callers without a good certificate get an answer; the guard verifies and refuses them',
     },
     bites: 'connect({ rejectUnauthorized: false })',
