@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 mkdir -p -m 700 .cache .cache/up
 config=$PWD/.cache/up/gatehouse.yaml
 [ -e "$config" ] || bin/gatehouse configure --data-dir="$PWD/.cache/up/data" --output="$config"
-exec bin/gatehouse start --config="$config" "$@"
+GATEHOUSE_GUIDE=yes exec bin/gatehouse start --config="$config" "$@"

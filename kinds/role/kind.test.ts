@@ -5,8 +5,10 @@ import { decideTarget, grantedNames } from '#core/access/decide.ts';
 import { decideResource } from '#core/access/rules.ts';
 import { parseResource } from '#core/kind.ts';
 import { formatProblem } from '#core/schema/check.ts';
+import { KINDS } from '../all.ts';
 import { exampleOf, problemsOf, readerOf } from '#test/kit/resources.ts';
 import { accessRoleOf, roleKind, type Role } from './kind.ts';
+import { RESOURCE_WORDS, singularOf } from './resource-words.ts';
 
 const role = (spec: object, more: object = {}): object => ({
   kind: 'role',
@@ -194,6 +196,11 @@ spec:
       'spec.allow.rules[0].resources[0]: must be the name of a kind',
     ],
     [
+      'S17 the plural of a kind, which would deny nothing',
+      role({ deny: { rules: [{ resources: ['role', 'tokens'], verbs: ['*'] }] } }),
+      'spec.deny.rules[0].resources[1]: must be the name of one kind; did you mean "token"?',
+    ],
+    [
       'a reserved extension',
       role({ options: { cert_extensions: [{ name: 'permit-port-forwarding' }] } }),
       'spec.options.cert_extensions[0].name: must not be',
@@ -312,4 +319,12 @@ spec:
     expect(decideResource(set, { kind: 'audit_query', verb: 'use' }).allowed).toBe(true);
     expect(decideResource(set, { kind: 'event', verb: 'read' }).allowed).toBe(false);
   });
+});
+
+it('ok: the words of rules hold every kind that rules can speak of', () => {
+  const kinds = KINDS.filter(({ audience }) => audience !== 'internal').map(({ name }) => name);
+  expect(kinds.filter((name) => !RESOURCE_WORDS.has(name))).toEqual([]);
+  expect(singularOf('cert_authorities')).toBe('cert_authority');
+  expect(singularOf('network_restrictions')).toBeUndefined();
+  expect(singularOf('something_newer')).toBeUndefined();
 });

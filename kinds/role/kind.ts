@@ -8,6 +8,7 @@ import type { Problem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 import { conditions } from './conditions.ts';
 import { roleOptions } from './options.ts';
+import { singularOf } from './resource-words.ts';
 
 const spec = s.object({
   options: s.withDefault(roleOptions, {}),
@@ -31,9 +32,23 @@ export const roleKind = defineKind<RoleSpec>({
     { title: 'Node Labels', value: (role) => selectorText(role.spec.allow.node_labels) },
     { title: 'Access to resources', value: (role) => rulesText(role.spec) },
   ],
-  check: (role) => checkRole(asAccessRole(role)),
+  check: (role) => [...checkRole(asAccessRole(role)), ...pluralProblems(role)],
   checkDelete,
 });
+
+function pluralProblems({ spec: { allow, deny } }: Role): Problem[] {
+  return Object.entries({ allow, deny }).flatMap(([side, { rules = [] }]) =>
+    rules.flatMap(({ resources }, rule) =>
+      resources.flatMap((word, index) => {
+        const meant = singularOf(word);
+        const path = ['spec', side, 'rules', rule, 'resources', index];
+        return meant === undefined
+          ? []
+          : [{ path, message: `must be the name of one kind; did you mean "${meant}"?` }];
+      }),
+    ),
+  );
+}
 
 /** The role as decisions take it: with what its version leaves unsaid filled in. Pure and cheap. */
 export function accessRoleOf(role: Role): AccessRole {

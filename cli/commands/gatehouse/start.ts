@@ -69,7 +69,8 @@ Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file
       flags: configFlags(given),
       bootstrapFile: given.bootstrap,
       ignoredFlags: given['insecure-no-tls'] ? ['--insecure-no-tls'] : [],
-      withGuide: io.stdout.isTTY === true,
+      // Where a person looks on: at a terminal, or behind `make up`.
+      withGuide: io.stdout.isTTY === true || io.env['GATEHOUSE_GUIDE'] === 'yes',
       signals: process,
       exit: (code) => process.exit(code),
     });
