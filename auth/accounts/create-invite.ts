@@ -4,14 +4,13 @@
 import type { createInvite as createCall } from '#core/api/login.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
-import { identityName } from '#core/identity.ts';
 import { parseResource } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Infer } from '#core/schema/schema.ts';
 import { timestampOf } from '#core/timestamp.ts';
 import { inviteKind } from '#kinds/invite/kind.ts';
 import { userKind } from '#kinds/user/kind.ts';
-import type { Caller } from '../guard/caller.ts';
+import { actorOf, type Caller } from '../guard/caller.ts';
 import { emitChange } from '../routes/change-events.ts';
 import { credentialsOf } from '../routes/credentials.ts';
 import { stamped } from '../routes/stamps.ts';
@@ -125,7 +124,7 @@ function inviteOf({ clock }: InviteContext, caller: Caller, request: Request, li
       user: request.user,
       purpose: request.purpose,
       created: timestampOf(clock.now()),
-      created_by: nameOf(caller),
+      created_by: actorOf(caller).user,
       totp_secret: newOtpSecret().reveal(),
     },
   });
@@ -133,7 +132,7 @@ function inviteOf({ clock }: InviteContext, caller: Caller, request: Request, li
 
 function emitLink({ audit }: InviteContext, caller: Caller, request: Request, expires: string): void {
   const { user: name, roles, ttl, purpose } = request;
-  const about = { user: nameOf(caller), name, ttl, expires, 'addr.remote': caller.address };
+  const about = { ...actorOf(caller), name, ttl, expires };
   if (purpose === 'invite') audit.emit({ event: 'invite.create', ...about, roles });
   else audit.emit({ event: 'reset_password_token.create', ...about });
 }
@@ -146,10 +145,6 @@ function emitRemoved(
 ): void {
   for (const change of changes) {
     if (change.do !== 'delete' || change.kind !== 'mfa_device') continue;
-    const about = { user: nameOf(caller), name, 'addr.remote': caller.address };
-    audit.emit({ event: 'mfa.delete', ...about, mfa_device: change.name });
+    audit.emit({ event: 'mfa.delete', ...actorOf(caller), name, mfa_device: change.name });
   }
 }
-
-const nameOf = ({ identity }: Caller): string =>
-  identity === undefined ? 'anonymous' : identityName(identity);

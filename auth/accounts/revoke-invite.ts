@@ -1,9 +1,8 @@
 // `POST /v1/invites/revoke`: ends links before they are used. All of the named ones or none, in one write.
 import { GatehouseError } from '#core/errors/error.ts';
-import { identityName } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { inviteKind, type InviteSpec } from '#kinds/invite/kind.ts';
-import type { Caller } from '../guard/caller.ts';
+import { actorOf, type Caller } from '../guard/caller.ts';
 import type { InviteContext } from './context.ts';
 import { inviteName } from './invite-link.ts';
 
@@ -34,9 +33,8 @@ export async function revokeInvites(
   await state.write(
     [...found].map(({ metadata }) => ({ do: 'delete', kind: inviteKind.name, name: metadata.name })),
   );
-  const user = caller.identity === undefined ? 'anonymous' : identityName(caller.identity);
   for (const { spec } of found) {
-    audit.emit({ event: 'invite.delete', user, name: spec.user, 'addr.remote': caller.address });
+    audit.emit({ event: 'invite.delete', ...actorOf(caller), name: spec.user });
   }
   return { revoked: [...found].map(({ metadata, spec }) => ({ link: metadata.name, user: spec.user })) };
 }

@@ -191,7 +191,9 @@ describe('identity', () => {
     expect((await house.call(client, 'POST', '/v1/resources/locks', lock)).status).toBe(200);
     expect(await codeOf(client, '/v1/audit/events')).toBe('ACCESS_DENIED');
     expect((await house.call(client, 'POST', '/v1/certificates/user', makeKeyTexts())).status).toBe(200);
-    const events = (await house.events()).slice(-3) as {
+    const asked = { user: 'new-one', purpose: 'invite', roles: [] };
+    expect((await house.call(client, 'POST', '/v1/invites', asked)).status).toBe(200);
+    const events = (await house.events()).slice(-5) as {
       event: string;
       user?: string;
       impersonator?: string;
@@ -200,6 +202,8 @@ describe('identity', () => {
       ['lock.created', 'ada', 'bot2'],
       ['access.denied', 'ada', 'bot2'],
       ['cert.create', 'ada', 'bot2'],
+      ['user.create', 'ada', 'bot2'],
+      ['invite.create', 'ada', 'bot2'],
     ]);
   });
 
