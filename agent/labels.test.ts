@@ -46,6 +46,9 @@ describe('commands', () => {
 
   it.each([
     ['is not there', ['/no/such/program'], 'cannot be started (ENOENT)'],
+    ['has a file for a folder', ['/etc/passwd/program'], 'cannot be started (E'],
+    ['has a word that no program can be given', ['echo', 'a\u0000b'], 'cannot be started (E'],
+    ['has more words than the system takes', ['echo', 'x'.repeat(200_000)], 'cannot be started (E'],
     ['fails', ['/bin/sh', '-c', 'exit 3'], 'exit code 3'],
     [
       'prints without end',

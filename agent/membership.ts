@@ -37,6 +37,7 @@ const RENEW_BACKOFF = { firstMs: 30_000, maxMs: 3_600_000 };
 /** Timers reach only so far; and a machine that slept looks again. */
 const MAX_SLEEP_MS = 6 * 3_600_000;
 const MAX_SKEW_MS = 30_000;
+const CLOSE_MS = 500;
 
 /** Starts at once; the caller closes it. */
 export function startMembership(options: MembershipOptions): Membership {
@@ -78,7 +79,10 @@ class RunningMembership implements Membership {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#current?.api.close();
-    await this.#running;
+    // A join or renewal may wait for a server that says nothing; what it would store is whole or not there.
+    const late = new AbortController();
+    await Promise.race([this.#running, sleep(this.#options.clock, CLOSE_MS, late.signal).catch(() => {})]);
+    late.abort();
   }
 
   async #run(joined: () => void): Promise<void> {

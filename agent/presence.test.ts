@@ -4,6 +4,7 @@ import type { HostRecord } from '#client/credentials.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';
+import { until } from '#test/kit/until.ts';
 import { backoffMs } from './backoff.ts';
 import { startPresence, type Presence } from './presence.ts';
 
@@ -82,4 +83,27 @@ it('ok: the wait after a failure is at least half of a bound that doubles', () =
       expect(waitMs).toBeLessThanOrEqual(bound + 1);
     }
   }
+});
+
+it('ok: a server that says nothing holds up the end for no more than a second', async () => {
+  const clock = new FakeClock();
+  const membership = {
+    joined: Promise.resolve(),
+    record: () => ({}) as HostRecord,
+    api: () => ({ call: () => new Promise(() => {}) }) as unknown as Api,
+  };
+  const presence = startPresence({
+    clock,
+    log: silentLog,
+    version: '0.1.0',
+    membership,
+    ready: Promise.resolve(),
+    resources: () => [],
+  });
+  await clock.advance(0);
+  let isClosed = false;
+  const closed = presence.close().then(() => (isClosed = true));
+  await clock.advance(1000);
+  await until('the end', () => isClosed, 500);
+  await closed;
 });

@@ -65,15 +65,15 @@ class Heart implements Presence {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#running;
-    // Only to one that is there: nobody waits for a server that is down.
-    if (this.#answeredAt === undefined || this.#failures > 0) return;
     const { clock, membership } = this.#options;
     const late = new AbortController();
-    await Promise.race([
-      this.#send(membership.record(), 1000).catch(() => {}),
-      sleep(clock, GOODBYE_MS, late.signal).catch(() => {}),
-    ]);
+    const isLate = sleep(clock, GOODBYE_MS, late.signal).catch(() => {});
+    // A heartbeat may be on its way to a server that says nothing.
+    await Promise.race([this.#running, isLate]);
+    // Only to one that is there: nobody waits for a server that is down.
+    if (this.#answeredAt !== undefined && this.#failures === 0) {
+      await Promise.race([this.#send(membership.record(), 1000).catch(() => {}), isLate]);
+    }
     late.abort();
   }
 

@@ -1,6 +1,6 @@
 // Runs one program to its end and takes what it prints: no shell, nothing on its input, bounded in time and output,
 // and gone with everything it started when the time is up.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 
 export type CommandOutcome =
   | { readonly ok: true; readonly output: string }
@@ -22,24 +22,34 @@ export function runCommand(command: readonly string[], options: CommandOptions):
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const stop = AbortSignal.any([options.signal, AbortSignal.timeout(timeoutMs)]);
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
-      cwd: '/',
-      env: { ...options.env },
-      stdio: ['ignore', 'pipe', 'ignore'],
-      // A group of its own, so that its children can be ended with it.
-      detached: true,
-    });
+    const cannotStart = (error: NodeJS.ErrnoException): void =>
+      resolve({ ok: false, reason: `cannot be started (${error.code ?? error.message})` });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, {
+        cwd: '/',
+        env: { ...options.env },
+        stdio: ['ignore', 'pipe', 'ignore'],
+        // A group of its own, so that its children can be ended with it.
+        detached: true,
+      });
+    } catch (error) {
+      // Some failures to start are thrown, others are events.
+      cannotStart(error as NodeJS.ErrnoException);
+      return;
+    }
     const parts: Buffer[] = [];
     let size = 0;
     let why: string | undefined;
     const end = (reason: string): void => {
       why ??= reason;
       endGroup(child.pid);
-      child.stdout.destroy();
+      child.stdout?.destroy();
     };
     const onStop = (): void => end(options.signal.aborted ? 'stopped' : `no end after ${timeoutMs / 1000} s`);
     stop.addEventListener('abort', onStop, { once: true });
-    child.stdout.on('data', (part: Buffer) => {
+    // There is none when this process has no file descriptor left.
+    child.stdout?.on('data', (part: Buffer) => {
       size += part.length;
       if (size > MAX_OUTPUT_BYTES) end(`more than ${MAX_OUTPUT_BYTES} bytes of output`);
       else parts.push(part);
@@ -48,9 +58,10 @@ export function runCommand(command: readonly string[], options: CommandOptions):
       stop.removeEventListener('abort', onStop);
       resolve(outcome);
     };
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      finish({ ok: false, reason: `cannot be started (${error.code ?? error.message})` }),
-    );
+    child.once('error', (error) => {
+      stop.removeEventListener('abort', onStop);
+      cannotStart(error);
+    });
     child.once('close', (code, signal) => {
       if (why !== undefined) finish({ ok: false, reason: why });
       else if (code === 0) finish({ ok: true, output: Buffer.concat(parts).toString('utf8') });

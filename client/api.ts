@@ -6,7 +6,7 @@ import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { check, formatProblem } from '#core/schema/check.ts';
 import type { Schema } from '#core/schema/schema.ts';
-import { parseJson, readText } from './body.ts';
+import { parseJson, readParts, readText } from './body.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { readLines } from './lines.ts';
 
@@ -18,7 +18,7 @@ export interface Api {
   remove(kind: Kind, name: string): Promise<void>;
   /** One JSON value per line of the answer; ends when the server ends it, and throws when `signal` fires. */
   stream(path: string, signal: AbortSignal): AsyncIterable<unknown>;
-  /** The raw body, for downloads. */
+  /** The raw body, for downloads; UNAVAILABLE when it breaks off or falls silent. */
   download(path: string): Promise<AsyncIterable<Uint8Array>>;
   close(): void;
 }
@@ -39,7 +39,7 @@ export function openApi(options: ConnectionOptions): Api {
       yield* readLines(body);
     },
     async download(path) {
-      return (await connection.send('GET', path, { isStream: true })).body as AsyncIterable<Uint8Array>;
+      return readParts((await connection.send('GET', path)).body);
     },
     close: () => connection.close(),
   };

@@ -11,19 +11,24 @@ export async function readText(
 ): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  try {
-    for await (const part of body) {
-      size += part.length;
-      if (size > maxBytes) {
-        throw new GatehouseError('TOO_LARGE', `the answer of the server is larger than ${maxBytes} bytes`);
-      }
-      parts.push(part);
+  for await (const part of readParts(body)) {
+    size += part.length;
+    if (size > maxBytes) {
+      throw new GatehouseError('TOO_LARGE', `the answer of the server is larger than ${maxBytes} bytes`);
     }
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The body piece by piece; UNAVAILABLE when it breaks off. */
+export async function* readParts(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* body;
   } catch (cause) {
     if (isCode(cause)) throw cause;
     throw new GatehouseError('UNAVAILABLE', 'the answer of the server broke off', { cause });
   }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Undefined when the text is not JSON, as the answer of something that is not a Gatehouse may be. */

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ping, whoami } from '#core/api/cluster.ts';
 import { apply } from '#core/api/resources.ts';
 import { caPin } from '#core/certs/x509/pin.ts';
@@ -102,6 +102,47 @@ describe('calls', () => {
     expect(error.message).toContain('127.0.0.1:1, 127.0.0.1:2');
   });
 
+  it('R17 ok: the next address is tried when one takes the connection and says nothing', async () => {
+    const silent = createTcpServer((socket) => void sockets.push(socket));
+    const sockets: Socket[] = [];
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    open.push({
+      close: () => {
+        for (const socket of sockets) socket.destroy();
+        silent.close();
+      },
+    });
+    const { port } = silent.address() as AddressInfo;
+    const api = openApi({
+      addresses: [`127.0.0.1:${port}`, addressOf(house)],
+      authorities: [house.authority],
+      identity: house.admin,
+      connectTimeoutMs: 200,
+    });
+    open.push(api);
+    expect(await api.call(ping, {})).toMatchObject({ cluster_name: TEST_CLUSTER });
+  });
+
+  it('refuses: a download that falls silent, instead of waiting for ever', async () => {
+    const certificate = house.issueHost(['auth'], { usage: 'both' });
+    const server = createServer(
+      { cert: certificate.certificate, key: certificate.privateKey },
+      (_, reply) => {
+        reply.writeHead(200);
+        reply.write('some');
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    open.push({ close: () => (server.closeAllConnections(), server.close()) });
+    const { port } = server.address() as AddressInfo;
+    const api = openApi({ addresses: [`127.0.0.1:${port}`], authorities: [house.authority], timeoutMs: 300 });
+    open.push(api);
+    const read = async (): Promise<void> => {
+      for await (const part of await api.download('/v1/backup')) expect(String(part)).toBe('some');
+    };
+    expect((await refusal(read())).code).toBe('UNAVAILABLE');
+  });
+
   it('ok: a connection that was closed while idle does not make the next read fail', async () => {
     const proxy = await startTcpProxy(house.auth.port);
     open.push(proxy);
@@ -131,6 +172,13 @@ describe('S7 S31 who poses as the auth service', () => {
     const error = await refusal(apiTo([other.address]).call(whoami, {}));
     expect(error.code).toBe('CERTIFICATE_INVALID');
     expect(other.requests).toEqual([]);
+  });
+
+  it('refuses: the same when the environment turns checks off', async () => {
+    const other = await pose(stranger.issueHost(['auth'], { usage: 'both' }));
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const error = await refusal(apiTo([other.address]).call(whoami, {})).finally(() => vi.unstubAllEnvs());
+    expect([error.code, other.requests]).toEqual(['CERTIFICATE_INVALID', []]);
   });
 
   it.each([

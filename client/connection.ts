@@ -2,7 +2,7 @@
 // The server is not known by its host name (it moves) but by its certificate: issued by the host authority, for a
 // host with the role auth. So any address works, and no other member of the cluster can pose as auth.
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { PeerCertificate } from 'node:tls';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { fromErrorBody, GatehouseError, isCode } from '#core/errors/error.ts';
@@ -24,6 +24,8 @@ export interface ConnectionOptions {
   readonly identity?: ClientCertificate | undefined;
   /** How long the server may be silent before its answer, and within the answer of a plain call; default 30 s. */
   readonly timeoutMs?: number;
+  /** How long a server may take until it is proven; then the next one is tried. Default 10 s. */
+  readonly connectTimeoutMs?: number;
   /** Told what time the server has (milliseconds since the epoch, exact to the second), once per answer. */
   readonly onServerTime?: ((time: number) => void) | undefined;
 }
@@ -36,7 +38,7 @@ export interface Answer {
 export interface SendOptions {
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
-  /** The answer goes on for as long as it likes; its reader watches for silence. */
+  /** The answer goes on for as long as it likes, with silences as long; its reader watches for them. */
   readonly isStream?: boolean;
 }
 
@@ -52,12 +54,14 @@ const CONNECT_ERRORS = new Set([
 export class Connection {
   readonly #agent: Agent;
   readonly #timeoutMs: number;
+  readonly #connectTimeoutMs: number;
   readonly #onServerTime: ((time: number) => void) | undefined;
   #addresses: readonly string[];
 
   constructor(options: ConnectionOptions) {
     this.#addresses = options.addresses;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.#onServerTime = options.onServerTime;
     this.#agent = new Agent({
       keepAlive: true,
@@ -69,6 +73,8 @@ export class Connection {
         ? {}
         : { cert: options.identity.certificate, key: options.identity.privateKey }),
       minVersion: 'TLSv1.2',
+      // Said aloud: an environment variable can turn the default off.
+      rejectUnauthorized: true,
       checkServerIdentity: (_host, certificate) => requireAuthServer(certificate),
     });
   }
@@ -119,7 +125,7 @@ export class Connection {
 
   #head(address: string, method: string, path: string, options: SendOptions): Promise<IncomingMessage> {
     const payload = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
-    const about: RequestOptions = { method, agent: this.#agent, timeout: this.#timeoutMs };
+    const about: RequestOptions = { method, agent: this.#agent, timeout: this.#connectTimeoutMs };
     if (options.signal !== undefined) about.signal = options.signal;
     if (payload !== undefined) {
       about.headers = { 'content-type': 'application/json', 'content-length': payload.length };
@@ -131,11 +137,7 @@ export class Connection {
         if (options.isStream === true) request.setTimeout(0);
         resolve(response);
       });
-      request.on('timeout', () => {
-        request.destroy(
-          new GatehouseError('UNAVAILABLE', `${address} was silent for ${this.#timeoutMs / 1000} s`),
-        );
-      });
+      this.#watchSilence(request, address);
       request.on('error', (error: NodeJS.ErrnoException) => {
         // An idle connection that the server closed just now; what only reads may simply be asked again.
         const isStale = !hasAnswer && method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET';
@@ -143,6 +145,25 @@ export class Connection {
         else reject(explain(address, error));
       });
       request.end(payload);
+    });
+  }
+
+  /** Until the server is proven nothing was sent, so another one may be tried: the error says that it is of that kind. */
+  #watchSilence(request: ClientRequest, address: string): void {
+    let isProven = false;
+    const proven = (): void => {
+      isProven = true;
+      request.setTimeout(this.#timeoutMs);
+    };
+    request.once('socket', (socket) => {
+      if (request.reusedSocket) proven();
+      else socket.once('secureConnect', proven);
+    });
+    request.on('timeout', () => {
+      const ms = isProven ? this.#timeoutMs : this.#connectTimeoutMs;
+      const message = `${address} was silent for ${ms / 1000} s`;
+      const cause = isProven ? undefined : { code: 'ETIMEDOUT' };
+      request.destroy(new GatehouseError('UNAVAILABLE', message, { cause }));
     });
   }
 }

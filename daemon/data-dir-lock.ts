@@ -1,114 +1,75 @@
-// One daemon per data directory: two would fight over one identity, one audit chain and one store. A file names the
-// holder; one that no longer runs (crash, kill -9, reboot) is recognised, so nobody has to clean up.
-//
-// Taking over from the dead is what races. Whoever wants to replace the words of a dead process first makes a marker
-// that is named after those words; only one can, and it alone may replace them. A marker of a process that died over it
-// is taken over in the same way, by a marker named after its words.
-import { createHash, randomUUID } from 'node:crypto';
-import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+// One daemon per data directory: two would fight over one identity, one audit chain and one store. The lock is one of
+// the kernel, on a file, so that it ends with its process however that ends, and holds between containers that share
+// the directory, where a process id means somebody else. A second file says who has it, for people only. SQLite takes
+// the lock, because Node itself cannot lock files.
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { GatehouseError } from '#core/errors/error.ts';
-import { formatProcessId, isRunning, parseProcessId, thisProcess } from './process-id.ts';
 
 export interface DataDirLock {
+  /** Safe to call twice. */
   release(): Promise<void>;
 }
 
-export const LOCK_FILE = 'daemon.lock';
-const MAX_DEAD = 100;
-const ATTEMPTS = 20;
+/** Stays; empty. */
+export const LOCK_FILE = '.daemon.lock';
+/** The process id of the holder; gone after a clean end. */
+export const HOLDER_FILE = 'daemon.lock';
+/** https://sqlite.org/rescode.html#busy */
+const BUSY = 5;
 
 /** UNAVAILABLE when another live process has the directory, with its id; STORAGE_FAILED when the disk fails. */
 export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
   const path = join(dataDir, LOCK_FILE);
-  // The claim makes two locks of one process differ.
-  const mine = `${formatProcessId(thisProcess()).trimEnd()} ${randomUUID()}\n`;
-  const draft = `${path}.${randomUUID()}`;
+  const holder = join(dataDir, HOLDER_FILE);
+  let file: DatabaseSync | undefined;
   try {
-    await writeFile(draft, mine, { mode: 0o600 });
-    for (let attempt = 1; !(await tryLink(draft, path)); attempt++) {
-      if (await takeOver(path, draft, dataDir)) break;
-      // The holder left just now.
-      if (attempt === ATTEMPTS) throw inUse(dataDir, undefined);
-    }
-  } catch (cause) {
-    if (cause instanceof GatehouseError) throw cause;
-    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    makeFile(path);
+    file = new DatabaseSync(path, { timeout: 0, allowExtension: false });
+    // Held until the connection is closed; nothing is ever written.
+    file.exec('BEGIN EXCLUSIVE');
+    await rm(holder, { force: true });
+    await writeFile(holder, `${process.pid}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    file?.close();
+    if (isBusy(error)) throw await inUse(dataDir, path, holder);
+    const { code = (error as Error).message } = error as NodeJS.ErrnoException;
     throw new GatehouseError('STORAGE_FAILED', `the data directory ${dataDir} cannot be used (${code})`, {
-      cause,
+      cause: error,
     });
-  } finally {
-    await rm(draft, { force: true });
   }
+  const held = file;
   return {
     async release() {
-      if ((await read(path)) === mine) await rm(path, { force: true });
+      if (!held.isOpen) return;
+      await rm(holder, { force: true });
+      if (held.isOpen) held.close();
     },
   };
 }
 
-/** Puts the draft in the place of the words of a dead process, as the only one who may. False: the lock is gone. */
-async function takeOver(path: string, draft: string, dataDir: string): Promise<boolean> {
-  const found = await read(path);
-  if (found === undefined) return false;
-  requireDead(found, dataDir);
-  const dead = [found];
-  let marker = markerOf(path, found);
-  while (!(await tryLink(draft, marker))) {
-    const words = await read(marker);
-    if (words === undefined) return false;
-    requireDead(words, dataDir);
-    if (dead.push(words) > MAX_DEAD) throw inUse(dataDir, undefined);
-    marker = markerOf(path, words);
-  }
-  const now = await read(path);
-  if (now === undefined || !dead.includes(now)) {
-    await rm(marker, { force: true });
-    return false;
-  }
-  await rename(draft, path);
-  await sweep(path);
-  return true;
+/** An existing file is not opened but by SQLite: closing it again would end a lock that this process has on it. */
+function makeFile(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return;
+  const { O_CREAT, O_EXCL, O_RDWR } = constants;
+  closeSync(openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o600));
 }
 
-/** Words that are not understood were never a lock of ours, or half-written by a disk that failed. */
-function requireDead(words: string, dataDir: string): void {
-  const holder = parseProcessId(words);
-  if (holder !== undefined && isRunning(holder)) throw inUse(dataDir, holder.pid);
+function isBusy(error: unknown): boolean {
+  const code = (error as { errcode?: unknown }).errcode;
+  return typeof code === 'number' && (code & 0xff) === BUSY;
 }
 
-/** A hard link is made by one process only, and the file behind it is complete from the start. */
-async function tryLink(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** Who holds a marker now comes too late: the words it is named after are gone. */
-async function sweep(path: string): Promise<void> {
-  for (const name of await readdir(dirname(path))) {
-    if (name.startsWith(`${basename(path)}.over.`)) await rm(join(dirname(path), name), { force: true });
-  }
-}
-
-const markerOf = (path: string, words: string): string =>
-  `${path}.over.${createHash('sha256').update(words).digest('hex').slice(0, 32)}`;
-
-/** Undefined when there is no such file. */
-const read = (path: string): Promise<string | undefined> =>
-  readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-
-function inUse(dataDir: string, pid: number | undefined): GatehouseError {
+/** Who it is was written by the holder, perhaps in a container with ids of its own: a hint, no proof. */
+async function inUse(dataDir: string, path: string, holder: string): Promise<GatehouseError> {
+  const words = await readFile(holder, 'utf8').catch(() => '');
+  const pid = /^(\d{1,10})\n?$/.exec(words)?.[1];
   const by = pid === undefined ? 'another process' : `process ${pid}`;
   return new GatehouseError(
     'UNAVAILABLE',
-    `the data directory ${dataDir} is in use by ${by}; stop it first, or choose another one with --data-dir`,
+    `the data directory ${dataDir} is in use by ${by} (\`fuser ${path}\` finds it); stop it first, or choose another one with --data-dir`,
   );
 }

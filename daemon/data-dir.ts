@@ -1,6 +1,6 @@
 // The data directory: made for this user alone, or refused with what to do about it. Whoever can write it is admin of
 // the cluster, so its owner and mode are part of the security of the house.
-import { chmod, lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
@@ -23,6 +23,7 @@ export async function prepareDataDir(path: string, user: User, log: Log): Promis
     );
   }
   if ((mode & 0o077) !== 0) {
+    await requireOurs(absolute, found);
     await chmod(found, 0o700).catch((cause: unknown) => {
       throw refusal(`the data directory ${absolute} is open to others`, `chmod 700 ${absolute}`, cause);
     });
@@ -32,6 +33,19 @@ export async function prepareDataDir(path: string, user: User, log: Log): Promis
     );
   }
   return found;
+}
+
+/** What a data directory is known by. One file is enough: others are added by hand, or left by a crash. */
+const OURS = ['.daemon.lock', 'daemon.lock', 'host_uuid', 'identity.json', 'admin-identity.json', 'backend'];
+
+/** A slip such as --data-dir=/tmp must not lock everybody else out of a folder of the system. */
+async function requireOurs(path: string, found: string): Promise<void> {
+  const names = await readdir(found);
+  if (names.length === 0 || names.some((name) => OURS.includes(name))) return;
+  throw refusal(
+    `the data directory ${path} is open to others and holds other things (such as ${names.sort()[0] ?? ''})`,
+    'choose an empty folder, or one that is not there yet, with --data-dir',
+  );
 }
 
 async function makeFolder(path: string): Promise<void> {

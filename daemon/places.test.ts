@@ -1,6 +1,5 @@
 // The files that make a daemon the only one of its place: data directory, lock, pid file.
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { spawn, type ChildProcess } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -13,13 +12,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { writePidFile } from './pid-file.ts';
-import { formatProcessId, isRunning, parseProcessId, thisProcess } from './process-id.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -51,6 +50,19 @@ describe('data directory', () => {
     expect(warnings).toEqual([expect.objectContaining({ was: '0755' })]);
   });
 
+  it('S28 refuses: to close a folder that holds what is not ours, such as /etc or /tmp; it is left as it was', async () => {
+    const path = join(folder, 'shared');
+    mkdirSync(path, { mode: 0o755 });
+    writeFileSync(join(path, 'passwd'), '');
+    const error = await failure(prepareDataDir(path, user, silentLog));
+    expect(error).toMatchObject({ code: 'INVALID_CONFIG' });
+    expect(error.message).toContain('passwd');
+    expect(statSync(path).mode & 0o777).toBe(0o755);
+    writeFileSync(join(path, 'daemon.lock'), '');
+    await prepareDataDir(path, user, silentLog);
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+  });
+
   it('refuses: one of another user, a file, and one that cannot be made; each with what to do', async () => {
     const foreign = await failure(prepareDataDir(folder, { uid: 12345 }, silentLog));
     expect(foreign).toMatchObject({ code: 'INVALID_CONFIG' });
@@ -65,78 +77,87 @@ describe('data directory', () => {
 });
 
 describe('lock', () => {
-  it('ok: one at a time, given back, and no traces', async () => {
+  const MODULE = fileURLToPath(new URL('./data-dir-lock.ts', import.meta.url));
+  const [lockFile, holderFile] = [() => join(folder, '.daemon.lock'), () => join(folder, 'daemon.lock')];
+
+  /** Another process that takes the lock and keeps it until it is killed. */
+  async function holder(): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [
+      '--disable-warning=ExperimentalWarning',
+      '--input-type=module',
+      '-e',
+      `import { lockDataDir } from ${JSON.stringify(MODULE)};
+       await lockDataDir(${JSON.stringify(folder)});
+       process.stdout.write('taken');
+       process.stdin.resume();`,
+    ]);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    return child;
+  }
+
+  it('ok: one at a time, given back, and no traces but an empty file for the owner alone', async () => {
     const lock = await lockDataDir(folder);
     const error = await failure(lockDataDir(folder));
     expect(error).toMatchObject({ code: 'UNAVAILABLE' });
-    expect(error.message).toContain(`in use by process ${process.pid}`);
+    expect(error.message).toContain(`in use by process ${process.pid} (\`fuser ${lockFile()}\` finds it)`);
+    // Looking at it has not let go of it.
+    await failure(lockDataDir(folder));
     await lock.release();
-    expect(readdirSync(folder)).toEqual([]);
+    await lock.release();
+    expect(readdirSync(folder)).toEqual(['.daemon.lock']);
+    const { mode, size } = statSync(lockFile());
+    expect([mode & 0o777, size]).toEqual([0o600, 0]);
     await (await lockDataDir(folder)).release();
   });
 
   it('ok: of many at once exactly one wins, also over a stale lock', async () => {
     for (let round = 0; round < 30; round++) {
-      if (round % 2 === 1) writeFileSync(join(folder, 'daemon.lock'), '999999 gone/1\n');
+      if (round % 2 === 1) writeFileSync(holderFile(), '999999 gone/1\n');
       const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => lockDataDir(folder)));
       const winners = outcomes.filter((outcome) => outcome.status === 'fulfilled');
       expect(winners).toHaveLength(1);
       await winners[0]?.value.release();
-      expect(readdirSync(folder)).toEqual([]);
+      expect(readdirSync(folder)).toEqual(['.daemon.lock']);
     }
   });
 
-  it('ok: a process that died while it took over is taken over as well', async () => {
-    const words = '999999 gone/1\n';
-    const overOf = (text: string) =>
-      join(folder, `daemon.lock.over.${createHash('sha256').update(text).digest('hex').slice(0, 32)}`);
-    writeFileSync(join(folder, 'daemon.lock'), words);
-    writeFileSync(overOf(words), '999998 gone/2\n');
-    writeFileSync(overOf('999998 gone/2\n'), '999997 gone/3\n');
-    const outcomes = await Promise.allSettled(Array.from({ length: 6 }, () => lockDataDir(folder)));
-    const winners = outcomes.filter((outcome) => outcome.status === 'fulfilled');
-    expect(winners).toHaveLength(1);
-    await winners[0]?.value.release();
-    expect(readdirSync(folder)).toEqual([]);
+  it('ok: one of another process holds, whatever its file says of it, and ends with it', async () => {
+    const child = await holder();
+    const refused = await failure(lockDataDir(folder));
+    expect(refused.message).toContain(`in use by process ${child.pid}`);
+    // As in another container, where the same number is nobody, or this very process.
+    for (const words of ['999999\n', `${process.pid}\n`, '', 'what is this']) {
+      writeFileSync(holderFile(), words);
+      expect((await failure(lockDataDir(folder))).code).toBe('UNAVAILABLE');
+    }
+    rmSync(holderFile());
+    expect((await failure(lockDataDir(folder))).message).toContain('in use by another process');
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await (await lockDataDir(folder)).release();
   });
 
   it.each([
     ['of a process that is gone', '999999 x/1\n'],
-    ['of another process that got the number of this one', `${process.pid} other-boot/1\n`],
+    ['of another process that got the number of this one', `${process.pid}\n`],
     ['that is damaged', 'what is this'],
     ['that is empty', ''],
   ])('ok: a lock %s is replaced', async (_, text) => {
-    writeFileSync(join(folder, 'daemon.lock'), text);
+    writeFileSync(holderFile(), text);
     const lock = await lockDataDir(folder);
-    expect(parseProcessId(readFileSync(join(folder, 'daemon.lock'), 'utf8'))?.pid).toBe(process.pid);
+    expect(readFileSync(holderFile(), 'utf8')).toBe(`${process.pid}\n`);
     await lock.release();
   });
 
-  it('ok: a lock that another took meanwhile is not removed', async () => {
-    const lock = await lockDataDir(folder);
-    writeFileSync(join(folder, 'daemon.lock'), '1 other/1\n');
-    await lock.release();
-    expect(readFileSync(join(folder, 'daemon.lock'), 'utf8')).toBe('1 other/1\n');
+  it('S28 refuses: a link or a folder in the place of the lock', async () => {
+    symlinkSync(join(folder, 'elsewhere'), lockFile());
+    expect((await failure(lockDataDir(folder))).code).toBe('STORAGE_FAILED');
+    rmSync(lockFile());
+    mkdirSync(lockFile());
+    expect((await failure(lockDataDir(folder))).code).toBe('STORAGE_FAILED');
+    expect(readdirSync(folder)).toEqual(['.daemon.lock']);
   });
-});
-
-describe('process ids', () => {
-  it('ok: this process runs, one that ended does not, and a number alone is not enough', async () => {
-    const me = thisProcess();
-    expect(isRunning(me)).toBe(true);
-    expect(parseProcessId(formatProcessId(me))).toEqual(me);
-    expect(isRunning({ pid: me.pid, started: 'another-boot/123' })).toBe(false);
-    const child = spawn('true');
-    await new Promise((resolve) => child.once('close', resolve));
-    expect(isRunning({ pid: child.pid ?? 0, started: 'x/1' })).toBe(false);
-  });
-
-  it.each(['', 'abc', '12 34 56 78', '-1 x', '99999999999999 x', '1\n2'])(
-    'refuses: %j is not one',
-    (text) => {
-      expect(parseProcessId(text)).toBeUndefined();
-    },
-  );
 });
 
 describe('pid file', () => {

@@ -79,6 +79,23 @@ describe('lines', () => {
     expect(output.levels).toEqual(['warn', 'error']);
   });
 
+  it('ok: JSON stays JSON when a line is far too long', () => {
+    const output = collect();
+    const fields = Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`f${n}`, '"'.repeat(9000)]));
+    const err = new GatehouseError('INTERNAL', `x${key().slice(0, 60)}`);
+    const log = openLog({ ...CONFIG, format: 'json' }, output, clock).child({ part: 'auth' });
+    log.info(fields, 'long');
+    log.info({ err }, `half a key ${key().slice(0, 60)}`);
+    expect(JSON.parse(output.lines[0] ?? '')).toMatchObject({
+      level: 'info',
+      component: 'auth',
+      message: 'long',
+    });
+    expect(output.lines[0]?.length).toBeLessThan(17_000);
+    expect(JSON.parse(output.lines[1] ?? '')).toMatchObject({ message: 'half a key [redacted]' });
+    expect(output.lines[1]).not.toContain('AAAA');
+  });
+
   it('ok: severity holds back what is below it', () => {
     const output = collect();
     const log = openLog({ ...CONFIG, severity: 'warn' }, output, clock);

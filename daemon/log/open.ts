@@ -8,7 +8,7 @@ import { callerOf } from './caller.ts';
 import { describeError } from './error-fields.ts';
 import { formatLine, type LogRecord } from './line.ts';
 import type { LogOutput } from './output.ts';
-import { redactFields, redactText } from './redact.ts';
+import { MAX_TEXT, redactFields, redactText } from './redact.ts';
 
 const SOURCE = '@source';
 
@@ -37,7 +37,7 @@ export function openLog(config: LogConfig, output: LogOutput, clock: Pick<Clock,
     {
       write(line: string) {
         const record = JSON.parse(line) as LogRecord;
-        output.write(redactText(shape(record, config)), record.level);
+        output.write(shape(record, config), record.level);
       },
     },
   );
@@ -53,6 +53,20 @@ function shape(record: LogRecord, { format, extraFields }: LogConfig): string {
     ...(caller === undefined ? {} : { identity: caller }),
     ...(typeof source === 'string' ? { caller: source } : {}),
   };
-  if (format === 'text') return formatLine({ level, ...rest } as LogRecord);
-  return JSON.stringify({ ...(extraFields.includes('level') ? { level } : {}), ...rest });
+  if (format === 'text') return redactText(formatLine({ level, ...rest } as LogRecord));
+  const head = extraFields.includes('level') ? { level } : {};
+  const whole = toJson({ ...head, ...rest });
+  if (whole.length <= MAX_TEXT) return whole;
+  // A cut line would not be JSON: what there is too much of goes.
+  const { timestamp, message, err } = record;
+  return toJson({ ...head, timestamp, ...component, message: brief(message), err: brief(err), isCut: true });
+}
+
+/** Each text by itself, so that what is left is JSON still. */
+const toJson = (value: object): string =>
+  JSON.stringify(value, (_, text: unknown) => (typeof text === 'string' ? redactText(text) : text));
+
+function brief(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 1000);
 }

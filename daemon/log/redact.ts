@@ -6,9 +6,8 @@ const SECRET_NAME =
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 const REDACTED = '[redacted]';
 const MAX_DEPTH = 6;
-const MAX_TEXT = 16 * 1024;
+export const MAX_TEXT = 16 * 1024;
 
-/** A copy that is safe to write: bounded in depth and in the length of each text. */
 /** A copy that is safe to write: bounded in depth and in the length of each text. */
 export function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(

@@ -31,8 +31,8 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
 
 export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   'node:sqlite': {
-    from: ['storage/sqlite/', 'events/lock.ts'],
-    why: 'the embedded store is one folder; the audit log takes its lock on files, which Node has no other way to take',
+    from: ['storage/sqlite/', 'events/lock.ts', 'daemon/data-dir-lock.ts'],
+    why: 'the embedded store is one folder; audit log and daemon take their locks on files, which Node has no other way to take',
     tests: true,
   },
   'node:child_process': {
