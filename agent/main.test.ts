@@ -198,6 +198,18 @@ describe('membership', () => {
     await membership.close();
   });
 
+  it('ok: a machine that was away until its certificates expired is told how to join again', async () => {
+    const agent = start();
+    await ready(agent);
+    proxy.refuse(true);
+    proxy.cut();
+    await pass(60 * DAY_MS);
+    await until('the advice', async () => {
+      await clock.advance(3_600_000);
+      return lines.some((line) => line.startsWith('error') && line.includes('identity.json'));
+    });
+  });
+
   it('S7 refuses: for good with a wrong pin, a bad token and a damaged identity', async () => {
     const wrongPin = start({ caPins: [`sha256:${'0'.repeat(64)}`] });
     await expect(wrongPin.failed).rejects.toMatchObject({ code: 'CA_PIN_MISMATCH' });

@@ -39,6 +39,9 @@ const MAX_SLEEP_MS = 6 * 3_600_000;
 const MAX_SKEW_MS = 30_000;
 const CLOSE_MS = 500;
 
+const EXPIRED =
+  'the certificates of this host have expired, so no auth server takes them: remove identity.json from the data directory and start with a new join token';
+
 /** Starts at once; the caller closes it. */
 export function startMembership(options: MembershipOptions): Membership {
   return new RunningMembership(options);
@@ -129,7 +132,9 @@ class RunningMembership implements Membership {
         const pauseMs = backoffMs(RENEW_BACKOFF, ++failures);
         notBefore = clock.now() + pauseMs;
         const fields = { err: error, retryIn: formatDuration(pauseMs) };
-        log.warn(fields, 'the certificates of this host could not be renewed');
+        if (expiryOf(record) > clock.now())
+          log.warn(fields, 'the certificates of this host could not be renewed');
+        else log.error(fields, EXPIRED);
       }
     }
   }
@@ -154,6 +159,9 @@ class RunningMembership implements Membership {
     this.#hasSkew = isOff;
   }
 }
+
+const expiryOf = ({ certificates }: HostRecord): number =>
+  parseX509(derFromPem(certificates.tls_certificate)).notAfter;
 
 /** When two thirds of the certificate's time are over; at once when it is for another name. */
 export function renewalTime(record: HostRecord, nodeName: string): number {

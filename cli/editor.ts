@@ -1,5 +1,5 @@
 // The user's editor on a text, in a private file. No shell is between: the words of EDITOR are a program and its arguments.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,14 @@ function runEditor({ env }: Io, path: string): Promise<void> {
       details: { remedy: 'Set EDITOR to the program to use, such as EDITOR=vim.' },
     });
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...args, path], { stdio: 'inherit', env });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, [...args, path], { stdio: 'inherit', env });
+    } catch (cause) {
+      // Some failures to start are thrown, others are events.
+      reject(failed('cannot be started', cause));
+      return;
+    }
     child.once('error', (cause) => reject(failed('cannot be started', cause)));
     child.once('close', (code, signal) =>
       code === 0

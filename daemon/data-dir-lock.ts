@@ -71,5 +71,6 @@ async function inUse(dataDir: string, path: string, holder: string): Promise<Gat
   return new GatehouseError(
     'UNAVAILABLE',
     `the data directory ${dataDir} is in use by ${by} (\`fuser ${path}\` finds it); stop it first, or choose another one with --data-dir`,
+    { details: { remedy: '' } },
   );
 }

@@ -70,6 +70,7 @@ const modeText = (mode: number): string => `0${(mode & 0o777).toString(8)}`;
 function refusal(what: string, remedy: string, cause?: unknown): GatehouseError {
   return new GatehouseError('INVALID_CONFIG', `${what}; ${remedy}`, {
     cause,
-    details: { field: 'data_dir' },
+    // The message says it all.
+    details: { field: 'data_dir', remedy: '' },
   });
 }

@@ -26,7 +26,7 @@ export async function writePidFile(path: string): Promise<PidFile> {
     throw new GatehouseError(
       'INVALID_CONFIG',
       `the pid file ${path} cannot be written (${code}); choose another place with --pid-file`,
-      { cause, details: { field: 'pid_file' } },
+      { cause, details: { field: 'pid_file', remedy: '' } },
     );
   }
   return {

@@ -102,6 +102,6 @@ function cannotListen(listen: Address, cause: NodeJS.ErrnoException): GatehouseE
   return new GatehouseError(
     'UNAVAILABLE',
     `cannot listen on ${formatAddress(listen)} for health and metrics: ${why}; choose another address with --diag-addr`,
-    { cause },
+    { cause, details: { remedy: '' } },
   );
 }

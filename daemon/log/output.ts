@@ -26,7 +26,7 @@ export function streamOutput(stream: Writable): LogOutput {
   };
 }
 
-/** Appends to the file, made with mode 0640. INVALID_CONFIG when it cannot be opened. */
+/** Appends to the file, made with mode 0640 as far as the umask lets it. INVALID_CONFIG when it cannot be opened. */
 export async function fileOutput(path: string, complain: (message: string) => void): Promise<LogOutput> {
   return new FileOutput(await openFile(path), path, complain);
 }
@@ -36,7 +36,11 @@ async function openFile(path: string): Promise<FileHandle> {
     return await open(path, 'a', 0o640);
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-    throw new GatehouseError('INVALID_CONFIG', `log.output: cannot write to ${path} (${code})`, { cause });
+    throw new GatehouseError(
+      'INVALID_CONFIG',
+      `log.output: cannot write to ${path} (${code}); name another file, or log to stderr`,
+      { cause, details: { remedy: '' } },
+    );
   }
 }
 

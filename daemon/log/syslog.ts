@@ -33,6 +33,7 @@ export async function syslogOutput(options: SyslogOptions): Promise<LogOutput> {
     throw new GatehouseError(
       'INVALID_CONFIG',
       `log.output: no syslog runs on this machine (there is no socket ${socketPath}); start one, or log to stderr`,
+      { details: { remedy: '' } },
     );
   }
   const child = start(options.socketPath);
@@ -43,7 +44,7 @@ export async function syslogOutput(options: SyslogOptions): Promise<LogOutput> {
         new GatehouseError(
           'INVALID_CONFIG',
           'log.output: syslog needs the program `logger` (package bsdutils or util-linux); install it, or log to stderr',
-          { cause },
+          { cause, details: { remedy: '' } },
         ),
       ),
     );
@@ -77,15 +78,16 @@ class SyslogOutput implements LogOutput {
     if (child === undefined) return;
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     const timer = this.#options.clock.after(CLOSE_MS, () => child.kill('SIGKILL'));
-    child.stdin.end();
+    child.stdin?.end();
     await ended;
     timer.cancel();
   }
 
   #adopt(child: Child): void {
     this.#child = child;
-    child.stdin.on('error', () => {});
     child.once('error', () => this.#restart());
+    // There is none when this process has no file descriptor left.
+    child.stdin?.on('error', () => {});
     child.once('close', () => this.#restart());
   }
 
@@ -95,8 +97,19 @@ class SyslogOutput implements LogOutput {
     if (this.#isClosed) return;
     this.#lost();
     this.#options.clock.after(RESTART_MS, () => {
-      if (!this.#isClosed) this.#adopt(start(this.#options.socketPath));
+      if (!this.#isClosed) this.#begin();
     });
+  }
+
+  #begin(): void {
+    try {
+      this.#adopt(start(this.#options.socketPath));
+    } catch {
+      // Some failures to start are thrown, others are events; there is always a next time.
+      this.#options.clock.after(RESTART_MS, () => {
+        if (!this.#isClosed) this.#begin();
+      });
+    }
   }
 
   #lost(): void {

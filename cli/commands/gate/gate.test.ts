@@ -106,6 +106,24 @@ describe('without a second factor', () => {
     expect(await run(`login --user=joe ${file}`)).toMatchObject({ exitCode: 0 });
   });
 
+  test('S5 refuses: another cluster of the same name, before a password is asked for; the login stays', async () => {
+    const other = await startTestAuth();
+    try {
+      const flags = `--auth-server=127.0.0.1:${other.auth.port} --ca-pin=${other.auth.authorities.caPins()[0]}`;
+      const record = join(home, '.gate/test.example.com/profile.json');
+      const before = readFileSync(record, 'utf8');
+      const { exitCode, stderr } = await run(`login ${flags} --user=joe --password-file=/no/such`);
+      expect([exitCode, stderr]).toEqual([
+        1,
+        expect.stringContaining('gate logout --cluster=test.example.com'),
+      ]);
+      expect(stderr).toContain('another cluster');
+      expect(readFileSync(record, 'utf8')).toBe(before);
+    } finally {
+      await other.close();
+    }
+  });
+
   test('ok: a damaged profile does not stand in the way of login and logout', async () => {
     writeFileSync(join(home, '.gate/test.example.com/profile.json'), '{');
     expect((await run('status')).stderr).toContain('is damaged\n  Log in again');

@@ -14,7 +14,7 @@ import { oneLine, shellWord } from '../../format/text.ts';
 import { saveProfile, type Profile, type SshFiles } from '../../profile/profile.ts';
 import type { Gate } from './context.ts';
 import { passwordFlags, readOtp, readPassword } from './password.ts';
-import { openServer, serverFlags } from './server.ts';
+import { openServer, requireSameCluster, serverFlags } from './server.ts';
 import { statusLines, summary } from './show-profile.ts';
 
 export const login = command({
@@ -35,9 +35,10 @@ export const login = command({
     const user = flags.user ?? io.env['USER'];
     if (user === undefined || user === '')
       throw flag.usage('--user is missing: your user name in the cluster');
-    const { api, address } = await openServer(gate, flags);
+    const { api, address, authorities } = await openServer(gate, flags);
     try {
-      const { auth } = await api.call(ping, {});
+      const { auth, cluster_name: cluster } = await api.call(ping, {});
+      await requireSameCluster(gate, cluster, authorities);
       const question = `Password of ${user}: `;
       const password = await readPassword(io, flags['password-file'], { isNew: false, question });
       const otp = await readOtp(io, flags.otp, auth.second_factor);
@@ -50,6 +51,7 @@ export const login = command({
         ...keys.publicKeys,
       });
       const profile = profileOf(certificates, keys.tlsPrivateKey, address);
+      if (profile.cluster !== cluster) await requireSameCluster(gate, profile.cluster, authorities);
       const paths = await saveProfile(io, profile, sshFiles(certificates, keys));
       const hint = `ssh -i ${shellWord(paths.key)} -o UserKnownHostsFile=${shellWord(paths.knownHosts)}`;
       await out.show({ ...summary(profile), key: paths.key, known_hosts: paths.knownHosts }, () => {

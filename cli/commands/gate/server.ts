@@ -24,6 +24,8 @@ export const serverFlags = {
 export interface Server {
   readonly api: Api;
   readonly address: string;
+  /** PEM. */
+  readonly authorities: readonly string[];
 }
 
 /** An API connection without identity; the caller closes it. CA_PIN_MISMATCH when it is another cluster. */
@@ -40,7 +42,26 @@ export async function openServer(
   const pins = (flags['ca-pin'] ?? []).map(parsePin);
   const authorities =
     pins.length > 0 || known === undefined ? await learn(gate, address, pins) : known.tls_authorities;
-  return { api: openApi({ addresses: [address], authorities }), address };
+  return { api: openApi({ addresses: [address], authorities }), address, authorities };
+}
+
+/**
+ * A cluster is known by its authorities, not by the name that it gives itself: CA_PIN_MISMATCH when there is a login to
+ * another one of this name, which would be replaced.
+ */
+export async function requireSameCluster(
+  { io }: Gate,
+  cluster: string,
+  authorities: readonly string[],
+): Promise<void> {
+  const known = (await listProfiles(io)).find((profile) => profile.cluster === cluster);
+  const ours = new Set(known?.tls_authorities.map((pem) => caPin(derFromPem(pem))));
+  if (known === undefined || authorities.some((pem) => ours.has(caPin(derFromPem(pem))))) return;
+  throw new GatehouseError(
+    'CA_PIN_MISMATCH',
+    `this is another cluster of the name ${cluster}: it does not hold the authority of your login to ${known.auth_servers.join(', ')}`,
+    { details: { remedy: `If it was made anew, remove that login first: gate logout --cluster=${cluster}` } },
+  );
 }
 
 /** After a first login there is no need to say where. */

@@ -1,5 +1,6 @@
 // `gatectl edit`: a resource in the user's editor. A change by somebody else in the meantime is not overwritten, and
 // what was typed is never lost: when it cannot be applied, its file stays.
+import { readFile } from 'node:fs/promises';
 import { apply } from '#core/api/resources.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
@@ -28,6 +29,8 @@ export const edit = command({
     const text = formatResources([before], 'yaml');
     const draft = await openDraft(context.io, `${kind.name}.yaml`, text);
     const edited = await draft.edit().catch(async (error: unknown) => {
+      const left = await readFile(draft.path, 'utf8').catch(() => text);
+      if (left !== text) throw keepingDraft(error, draft.path);
       await draft.discard();
       throw error;
     });

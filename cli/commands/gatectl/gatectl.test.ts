@@ -112,6 +112,8 @@ test.each([
   ['sign to nowhere', 'auth sign --user=joe', '--out is missing'],
   ['a database without a name', 'auth sign --format=db --out=x', '--host is missing'],
   ['no change', 'users update joe', 'nothing to change'],
+  ['a role that is none', 'tokens add --type=nodee', '--type: a role must be one of'],
+  ['kind and name as two words', 'get users joe', 'did you mean "users/joe"?'],
   ['a shell of its own', 'completion tcsh', 'SHELL must be one of bash, zsh, fish'],
 ])('refuses: %s, with exit code 2', async (_, line, message) => {
   const { exitCode, stdout, stderr } = await run(line);
@@ -281,9 +283,15 @@ describe('edit', () => {
     expect((await run('edit role/edited', { env: { EDITOR: '/bin/false' } })).stderr).toContain(
       'ended with exit code 1',
     );
-    expect((await run('edit role/edited', { env: { EDITOR: '/no/such' } })).stderr).toContain(
-      'cannot be started',
-    );
+    for (const EDITOR of ['/no/such', '/etc/passwd/ed']) {
+      const { stderr } = await run('edit role/edited', { env: { EDITOR } });
+      expect(stderr).toContain('cannot be started');
+    }
+    const crash = editor('ed-crash', `sed -i 's/- /- typed-/' "$1"; exit 1`);
+    const crashed = await run('edit role/edited', { env: { EDITOR: crash } });
+    const kept = /kept in (\S+)/.exec(crashed.stderr)?.[1] ?? '';
+    expect(readFileSync(kept, 'utf8')).toContain('- typed-');
+    rmSync(dirname(kept), { recursive: true });
     expect((await run('edit roles', {})).exitCode).toBe(2);
   });
 });

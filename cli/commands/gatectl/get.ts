@@ -5,7 +5,7 @@ import { hasSecrets } from '#core/schema/redact.ts';
 import { KINDS } from '#kinds/all.ts';
 import { parseReferences, type Reference } from '#kinds/references.ts';
 import * as flag from '../../arguments.ts';
-import { command } from '../../arguments.ts';
+import { command, usage } from '../../arguments.ts';
 import type { Gatectl } from './context.ts';
 import { printList } from './print-resources.ts';
 
@@ -64,7 +64,18 @@ export function readReferences(words: readonly string[], withInternal: boolean):
   try {
     return parseReferences(words.join(','), { kinds: KINDS, withInternal });
   } catch (error) {
-    throw isCode(error, 'BAD_REQUEST') ? new GatehouseError('USAGE', error.message) : error;
+    if (!isCode(error, 'BAD_REQUEST')) throw error;
+    if (isKindAndName(words)) throw usage(`"${words.join(' ')}": did you mean "${words.join('/')}"?`);
+    throw new GatehouseError('USAGE', error.message);
+  }
+}
+
+/** As in `get users joe`, which other programs take. */
+function isKindAndName(words: readonly string[]): boolean {
+  try {
+    return words.length === 2 && parseReferences(words.join('/'), { kinds: KINDS }).length === 1;
+  } catch {
+    return false;
   }
 }
 

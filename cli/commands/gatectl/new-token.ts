@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { apply } from '#core/api/resources.ts';
 import { formatDuration } from '#core/duration.ts';
 import { isCode, GatehouseError } from '#core/errors/error.ts';
-import { parseRolesFlag } from '#config/flags.ts';
+import { parseRole } from '#config/tokens.ts';
 import { tokenKind, type TokenSpec } from '#kinds/token/kind.ts';
+import type { SystemRole } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { parseResource } from '#core/kind.ts';
 import * as flag from '../../arguments.ts';
@@ -23,6 +24,8 @@ const TOKEN_BYTES = 16;
 
 export interface TokenWish {
   readonly roles: readonly string[];
+  /** The flag that gave the roles, for messages. */
+  readonly rolesFlag: string;
   readonly ttlMs: number | undefined;
   readonly value: string | undefined;
   readonly labels: readonly string[] | undefined;
@@ -40,7 +43,7 @@ export interface MadeToken {
 export async function makeToken(context: Gatectl, wish: TokenWish): Promise<MadeToken> {
   const ttlMs = wish.ttlMs ?? 30 * 60_000;
   if (ttlMs < MIN_TTL_MS) throw flag.usage('--ttl: must be at least 1m');
-  const roles = parseRolesFlag(wish.roles.join(','));
+  const roles = readRoles(wish);
   const token = wish.value ?? randomBytes(TOKEN_BYTES).toString('hex');
   const expires = new Date(context.now() + ttlMs).toISOString();
   const document = readToken({
@@ -51,6 +54,14 @@ export async function makeToken(context: Gatectl, wish: TokenWish): Promise<Made
   const api = await context.api();
   await api.call(apply, { mode: 'create', dry_run: false, documents: [document], remove: [] });
   return { token, roles: document.spec.roles, expires, ttlMs };
+}
+
+function readRoles({ roles, rolesFlag }: TokenWish): SystemRole[] {
+  try {
+    return [...new Set(roles.map(parseRole))];
+  } catch (error) {
+    throw isCode(error, 'BAD_REQUEST') ? flag.usage(`--${rolesFlag}: ${error.message}`) : error;
+  }
 }
 
 function readToken(document: object): Resource<TokenSpec> {

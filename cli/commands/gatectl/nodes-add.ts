@@ -19,6 +19,7 @@ export const nodesAdd = command({
     const roles = flags.roles ?? ['node'];
     const made = await makeToken(context, {
       roles,
+      rolesFlag: 'roles',
       ttlMs: flags.ttl,
       value: flags.token,
       labels: flags.labels,

@@ -195,7 +195,7 @@ export const gatectl: Program<Gatectl> = {
     {
       name: 'completion',
       says: 'Print the completion script of a shell.',
-      load: async () => (await import('./completion.ts')).completion,
+      load: async () => (await import('./completion.ts')).completion(gatectl),
     },
     { name: 'version', says: 'Print the version.', load: async () => (await import('./version.ts')).version },
   ],

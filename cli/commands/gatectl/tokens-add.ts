@@ -27,6 +27,7 @@ export const tokensAdd = command({
       throw flag.usage('--type is missing: what may machines join as, such as --type=node');
     const made = await makeToken(context, {
       roles: flags.type,
+      rolesFlag: 'type',
       ttlMs: flags.ttl,
       value: flags.value,
       labels: flags.labels,
