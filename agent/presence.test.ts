@@ -13,25 +13,30 @@ interface Beat {
   readonly ttl: string;
 }
 
-function start(clock: FakeClock, isAnswered: () => boolean): { presence: Presence; beats: Beat[] } {
-  const beats: Beat[] = [];
-  const call = async (_: unknown, request: { ttl: string }): Promise<object> => {
-    if (!isAnswered()) throw new GatehouseError('UNAVAILABLE', 'nobody there');
-    beats.push({ at: clock.now(), ttl: request.ttl });
-    return { server_version: '0.1.0' };
-  };
+type Call = (request: { ttl: string }) => Promise<object>;
+
+function startWith(clock: FakeClock, call: Call): Presence {
   const membership = {
     joined: Promise.resolve(),
     record: () => ({}) as HostRecord,
-    api: () => ({ call }) as unknown as Api,
+    api: () => ({ call: (_: unknown, request: { ttl: string }) => call(request) }) as unknown as Api,
   };
-  const presence = startPresence({
+  return startPresence({
     clock,
     log: silentLog,
     version: '0.1.0',
     membership,
     ready: Promise.resolve(),
     resources: () => [],
+  });
+}
+
+function start(clock: FakeClock, isAnswered: () => boolean): { presence: Presence; beats: Beat[] } {
+  const beats: Beat[] = [];
+  const presence = startWith(clock, async ({ ttl }) => {
+    if (!isAnswered()) throw new GatehouseError('UNAVAILABLE', 'nobody there');
+    beats.push({ at: clock.now(), ttl });
+    return { server_version: '0.1.0' };
   });
   return { presence, beats };
 }
@@ -87,19 +92,7 @@ it('ok: the wait after a failure is at least half of a bound that doubles', () =
 
 it('ok: a server that says nothing holds up the end for no more than a second', async () => {
   const clock = new FakeClock();
-  const membership = {
-    joined: Promise.resolve(),
-    record: () => ({}) as HostRecord,
-    api: () => ({ call: () => new Promise(() => {}) }) as unknown as Api,
-  };
-  const presence = startPresence({
-    clock,
-    log: silentLog,
-    version: '0.1.0',
-    membership,
-    ready: Promise.resolve(),
-    resources: () => [],
-  });
+  const presence = startWith(clock, () => new Promise(() => {}));
   await clock.advance(0);
   let isClosed = false;
   const closed = presence.close().then(() => (isClosed = true));

@@ -14,6 +14,7 @@ import { describe, expect, test } from 'vitest';
 import { tempFolder } from '#test/kit/temp.ts';
 import {
   readPrivateFile,
+  readSecretFile,
   requireOwnFolder,
   requirePrivateFolder,
   writePrivateFile,
@@ -111,4 +112,8 @@ describe('S22 folders of keys', () => {
     await expect(requirePrivateFolder(path('folder-link'), ME)).rejects.toThrow('is not a folder');
     await expect(requirePrivateFolder(file('no-folder'), ME)).rejects.toThrow('is not a folder');
   });
+});
+
+test('S33 refuses: a secret file without end', async () => {
+  await expect(readSecretFile('/dev/zero')).rejects.toMatchObject({ code: 'TOO_LARGE' });
 });

@@ -2,7 +2,7 @@
 // was not asked for; read only when nobody else could have written them.
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { link, lstat, mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { link, lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 
@@ -109,17 +109,24 @@ function requirePrivate(path: string, found: Stats, uid: number | undefined, nam
   if (found.size > MAX_BYTES) throw new GatehouseError('TOO_LARGE', `${path} is larger than 1 MiB`);
 }
 
-/** A file that the user named, such as one with a password; a final line break does not count. */
+/** A file or pipe that the user named, such as one with a password; a final line break does not count. */
 export async function readSecretFile(path: string): Promise<string> {
-  const found = await stat(path).catch((cause: unknown) => {
-    throw cannot('read', path, cause);
-  });
-  if (found.size > MAX_BYTES) throw new GatehouseError('TOO_LARGE', `${path} is larger than 1 MiB`);
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw cannot('read', path, cause);
   });
   try {
-    return (await file.readFile('utf8')).replace(/\r?\n$/, '');
+    const parts: Buffer[] = [];
+    let size = 0;
+    for await (const part of file.createReadStream({ autoClose: false })) {
+      parts.push(part as Buffer);
+      size += (part as Buffer).length;
+      if (size > MAX_BYTES) throw new GatehouseError('TOO_LARGE', `${path} is larger than 1 MiB`);
+    }
+    return Buffer.concat(parts)
+      .toString('utf8')
+      .replace(/\r?\n$/, '');
+  } catch (error) {
+    throw error instanceof GatehouseError ? error : cannot('read', path, error);
   } finally {
     await file.close();
   }

@@ -84,9 +84,12 @@ export function processIo(): Io {
 export async function main<C, G extends Flags>(program: Program<C, G>): Promise<void> {
   // A reader that went away, such as `head`, wants no more and is told nothing.
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed),
-    );
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(EXIT.ok);
+      const why = error.code === 'ENOSPC' ? 'the disk is full' : (error.code ?? error.message);
+      if (stream === process.stdout) process.stderr.write(`ERROR: cannot write the output: ${why}\n`);
+      process.exit(EXIT.failed);
+    });
   }
   process.exitCode = await runProgram(program, process.argv.slice(2), processIo());
 }

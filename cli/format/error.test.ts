@@ -59,3 +59,10 @@ test('ok: an error that is not ours is called a bug', () => {
   expect(text).toContain('ERROR: internal error: x is not a function\n');
   expect(exitCode).toBe(1);
 });
+
+test('S27 ok: as JSON as well, nothing of a server moves the cursor of a terminal', () => {
+  const error = new GatehouseError('UNAVAILABLE', 'a\u009b2Jb\u202ec', { cause: new Error('\u009b2J') });
+  const { text } = formatError(error, { asJson: true, withCauses: true, colours: false });
+  expect(text).not.toMatch(/[\u0080-\u009f\u202e]/);
+  expect(JSON.parse(text)).toMatchObject({ error: { message: 'a\u009b2Jb\u202ec' } });
+});

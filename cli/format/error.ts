@@ -1,6 +1,6 @@
 // How a failure is told: one line that says what is wrong, one that says what to do; as JSON for programs.
 import { isCode, toErrorBody, type GatehouseError } from '#core/errors/error.ts';
-import { indented, oneLine, paint } from './text.ts';
+import { escapeRisky, indented, oneLine, paint } from './text.ts';
 
 export interface ErrorLook {
   readonly asJson: boolean;
@@ -25,7 +25,7 @@ export function formatError(error: unknown, look: ErrorLook): FormattedError {
   const causes = look.withCauses ? causesOf(error) : [];
   if (look.asJson) {
     const value = { error: { ...body, message, remedy, ...(causes.length === 0 ? {} : { causes }) } };
-    return { text: `${JSON.stringify(value)}\n`, exitCode };
+    return { text: `${escapeRisky(JSON.stringify(value))}\n`, exitCode };
   }
   const lines = [
     `${paint('ERROR:', 'red', look.colours)} ${indented(message)}`,

@@ -106,7 +106,7 @@ describe('without a second factor', () => {
     expect(await run(`login --user=joe ${file}`)).toMatchObject({ exitCode: 0 });
   });
 
-  test('S5 refuses: another cluster of the same name, before a password is asked for; the login stays', async () => {
+  test('refuses: another cluster of the same name, before a password is asked for; the login stays', async () => {
     const other = await startTestAuth();
     try {
       const flags = `--auth-server=127.0.0.1:${other.auth.port} --ca-pin=${other.auth.authorities.caPins()[0]}`;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { backup as backupCall } from '#core/api/cluster.ts';
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
 import * as flag from '../../arguments.ts';
 import { command, usage } from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
@@ -61,7 +61,8 @@ async function save(
     await place(draft, path, overwrite);
     return bytes;
   } catch (cause) {
-    throw cause instanceof GatehouseError ? cause : failed(path, cause);
+    const isBrokenOff = bytes > 0 && isCode(cause, 'UNAVAILABLE');
+    throw isCode(cause) && !isBrokenOff ? cause : failed(path, cause);
   } finally {
     await rm(draft, { force: true });
   }
