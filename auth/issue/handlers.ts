@@ -7,11 +7,12 @@ import { identityName, type UserIdentity } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import type { UserSpec } from '#kinds/user/kind.ts';
 import type { Caller } from '../guard/caller.ts';
+import { accessOf, rolesLeft } from '../guard/holder.ts';
 import { denial } from '../guard/refusals.ts';
 import { handler, type Handler } from '../routes/handler.ts';
 import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
-import { accessOf, requireHolder } from './holder.ts';
+import { requireHolder } from './holder.ts';
 import { reissueUser } from './reissue.ts';
 import { issueUser } from './user.ts';
 
@@ -105,7 +106,7 @@ function requireImpersonation(
     denial(context, caller, { action: 'impersonate', resource: `user/${name}`, reasons });
   if (identity.impersonator !== undefined) throw refuse('a certificate made by impersonation makes no other');
   const self = requireHolder(context, identity);
-  const access = accessOf(context, self, identity.roles);
+  const access = accessOf(self, rolesLeft(context, self, identity.roles));
   const target = context.state.get('user', name) as Resource<UserSpec> | undefined;
   // Whether a user exists is not for everybody to know: the refusal is the same.
   if (target === undefined) throw refuse(`the user ${JSON.stringify(name.slice(0, 64))} does not exist`);

@@ -1,80 +1,52 @@
-// Who a user is right now: the stored user, its roles and the locks, whatever an older certificate says.
-import { compileAccess, type AccessSet } from '#core/access/compile.ts';
-import { lockInForce, requireUnlocked, type Lock } from '#core/access/locks.ts';
-import type { Traits } from '#core/access/role.ts';
+// Whoever gets a certificate must still be there, and nobody of them locked: what guard/holder.ts finds, as errors.
 import { GatehouseError } from '#core/errors/error.ts';
-import type { Resource } from '#core/resource.ts';
-import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
-import { accessRolesOf, type RoleSpec } from '#kinds/role/kind.ts';
-import { isUserLocked, type UserSpec } from '#kinds/user/kind.ts';
-import type { IssueContext } from './context.ts';
+import {
+  holderLeft,
+  hostLoss,
+  isLoss,
+  userLeft,
+  type Held,
+  type HolderSource,
+  type Loss,
+  type User,
+} from '../guard/holder.ts';
 
-export type HolderContext = Pick<IssueContext, 'state' | 'clock'>;
-
-/** NOT_FOUND when there is no such user, LOCKED when it is locked in its own record. */
-export function requireUser({ state, clock }: HolderContext, name: string): Resource<UserSpec> {
-  // The copy holds what parseResource of this kind accepted.
-  const user = state.get('user', name) as Resource<UserSpec> | undefined;
-  if (user === undefined) throw new GatehouseError('NOT_FOUND', `user/${name} does not exist`);
-  if (!isUserLocked(user.spec, clock.now())) return user;
-  throw new GatehouseError('LOCKED', user.spec.status?.locked_message || 'the user is locked');
-}
-
-/** The user a certificate was made for: NOT_FOUND as well when another one has the name now. LOCKED as requireUser. */
-export function requireHolder(
-  context: HolderContext,
-  holder: { readonly name: string; readonly uid?: string | undefined },
-): Resource<UserSpec> {
-  const user = requireUser(context, holder.name);
-  if (user.spec.uid === holder.uid) return user;
-  throw new GatehouseError('NOT_FOUND', `the user/${holder.name} of the certificate does not exist any more`);
+/** NOT_FOUND when there is no such user; LOCKED when it, one of its roles, or the factor that was used is locked. */
+export function requireUser(source: HolderSource, name: string, mfaDevice?: string): User {
+  return required(userLeft(source, name, mfaDevice));
 }
 
 /**
- * What the certified roles that the user still has give to it with these traits, less what any of its roles denies.
- * Roles that no longer exist give nothing.
+ * The user a certificate was made for: NOT_FOUND as well when another one has the name now. LOCKED as requireUser. The
+ * same of who asked for the certificate on behalf of this user.
  */
-export function accessOf(
-  { state }: Pick<HolderContext, 'state'>,
-  { metadata, spec }: Resource<UserSpec>,
-  certified: readonly string[] = spec.roles,
-  traits: Traits = spec.traits,
-): AccessSet {
-  const held = spec.roles
-    .map((name) => state.get('role', name) as Resource<RoleSpec> | undefined)
-    .filter((role) => role !== undefined);
-  const roles = held.map((role) => role.metadata.name).filter((name) => certified.includes(name));
-  return compileAccess(accessRolesOf(held, certified), { name: metadata.name, roles, traits });
-}
-
-/** LOCKED when a lock is in force on the user, one of the roles, or the factor that was used. */
-export function requireNoLock(
-  context: HolderContext,
-  subject: {
-    readonly user: string;
-    readonly roles: readonly string[];
-    readonly mfaDevice?: string | undefined;
-  },
-): void {
-  requireUnlocked(locksOf(context), subject, context.clock.now());
+export function requireHolder(source: HolderSource, identity: Held): User {
+  return required(holderLeft(source, identity));
 }
 
 /** LOCKED when a lock is in force on the host. */
-export function requireHostUnlocked(context: HolderContext, hostId: string): void {
-  requireUnlocked(locksOf(context), { serverId: hostId }, context.clock.now());
+export function requireHostUnlocked(source: HolderSource, hostId: string): void {
+  const loss = hostLoss(source, hostId);
+  if (loss !== undefined) throw lossError(loss);
 }
 
-/** The logins on which no lock is in force. */
-export function unlockedLogins(
-  context: HolderContext,
-  user: string,
-  logins: readonly string[],
-): readonly string[] {
-  const locks = locksOf(context);
-  if (locks.length === 0) return logins;
-  return logins.filter((login) => lockInForce(locks, { user, login }, context.clock.now()) === undefined);
+function required(found: User | Loss): User {
+  if (isLoss(found)) throw lossError(found);
+  return found;
 }
 
-function locksOf({ state }: HolderContext): readonly Lock[] {
-  return Array.from(state.list('lock'), (lock) => lockOf(lock as Resource<LockSpec>));
+function lossError(loss: Loss): GatehouseError {
+  switch (loss.why) {
+    case 'gone':
+      return new GatehouseError('NOT_FOUND', `user/${loss.user} does not exist`);
+    case 'replaced':
+      return new GatehouseError(
+        'NOT_FOUND',
+        `the user/${loss.user} of the certificate does not exist any more`,
+      );
+    case 'user-locked':
+      return new GatehouseError('LOCKED', loss.message || 'the user is locked');
+    case 'lock':
+      return new GatehouseError('LOCKED', loss.message || 'a lock is in force');
+  }
 }

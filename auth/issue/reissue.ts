@@ -5,9 +5,10 @@ import type { Traits } from '#core/access/role.ts';
 import type { UserCertificates } from '#core/api/login.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
+import { accessOf, rolesLeft, unlockedLogins } from '../guard/holder.ts';
 import type { IssueContext } from './context.ts';
 import { grantOf, issueGrant, maxTtlOf, wholeSeconds } from './grant.ts';
-import { accessOf, requireHolder, requireNoLock, unlockedLogins } from './holder.ts';
+import { requireHolder } from './holder.ts';
 import type { KeyTexts } from './subject-keys.ts';
 import { MIN_TTL_MS } from './validators.ts';
 
@@ -30,16 +31,14 @@ export async function reissueUser(
 ): Promise<UserCertificates> {
   const { clock } = context;
   const user = requireHolder(context, identity);
-  requireImpersonator(context, identity);
   const previous = grantOf(identity);
   const asked = narrow(previous, {
     user: user.metadata.name,
     ...(previous.pinnedIp === undefined ? {} : { pinnedIp: request.address }),
   });
   const roles = asked.roles.filter((role) => user.spec.roles.includes(role));
-  requireNoLock(context, { user: identity.name, roles: user.spec.roles });
   const traits = commonTraits(asked.traits, user.spec.traits);
-  const access = accessOf(context, user, roles, traits);
+  const access = accessOf(user, rolesLeft(context, user, roles), traits);
   const granted = grantedNames(access, 'logins').values;
   const logins = asked.logins.filter((login) => granted.includes(login));
   const ttl = Math.min(request.ttlMs ?? Infinity, maxTtlOf(access));
@@ -57,13 +56,6 @@ export async function reissueUser(
     pinnedIp: asked.pinnedIp ?? (access.options.pinSourceIp ? request.address : undefined),
   };
   return issueGrant(context, grant, access, { ...request, method: 'reissue', maxTtlMs: maxTtlOf(access) });
-}
-
-/** A certificate for somebody else is only as good as who asked for it. */
-function requireImpersonator(context: IssueContext, { impersonator, impersonator_uid }: UserIdentity): void {
-  if (impersonator === undefined) return;
-  const user = requireHolder(context, { name: impersonator, uid: impersonator_uid });
-  requireNoLock(context, { user: impersonator, roles: user.spec.roles });
 }
 
 function commonTraits(held: Traits, now: Traits): Traits {

@@ -5,9 +5,10 @@ import type { Grant } from '#core/access/narrow.ts';
 import type { UserCertificates } from '#core/api/login.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
+import { accessOf, rolesLeft, unlockedLogins } from '../guard/holder.ts';
 import type { IssueContext } from './context.ts';
 import { issueGrant, maxTtlOf, wholeSeconds } from './grant.ts';
-import { accessOf, requireNoLock, requireUser, unlockedLogins } from './holder.ts';
+import { requireUser } from './holder.ts';
 import type { KeyTexts } from './subject-keys.ts';
 
 const HOUR_MS = 3_600_000;
@@ -47,10 +48,9 @@ export interface UserRequest {
  * for keys and times that are not good.
  */
 export async function issueUser(context: IssueContext, request: UserRequest): Promise<UserCertificates> {
-  const user = requireUser(context, request.user);
+  const user = requireUser(context, request.user, request.mfaDevice);
   const { roles, traits } = user.spec;
-  requireNoLock(context, { user: request.user, roles, mfaDevice: request.mfaDevice });
-  const access = accessOf(context, user);
+  const access = accessOf(user, rolesLeft(context, user));
   const { pinSourceIp } = access.options;
   if (pinSourceIp && request.address === undefined) {
     throw new GatehouseError(

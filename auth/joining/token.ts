@@ -6,8 +6,8 @@ import type { SystemRole } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { JOIN_METHODS } from '#join/all.ts';
 import type { JoinProof, JoinRefusal, StaticToken } from '#join/method.ts';
-import { lockOf, type LockSpec } from '#kinds/lock/kind.ts';
 import { tokenDigest, type TokenSpec } from '#kinds/token/kind.ts';
+import { locksOf } from '../guard/holder.ts';
 import type { IssueContext } from '../issue/context.ts';
 
 export type TokenVerdict =
@@ -30,8 +30,8 @@ export function verifyToken(
     tokens: () => state.list('token') as Iterable<Resource<TokenSpec>>,
   });
   if (!verdict.ok) return verdict;
-  const locks = Array.from(state.list('lock'), (lock) => lockOf(lock as Resource<LockSpec>));
-  const isLocked = lockInForce(locks, { joinToken: tokenDigest(proof.token) }, now) !== undefined;
+  const isLocked =
+    lockInForce(locksOf({ state }), { joinToken: tokenDigest(proof.token) }, now) !== undefined;
   return isLocked ? { ok: false, refusal: 'locked' } : verdict;
 }
 
