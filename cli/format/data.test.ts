@@ -25,6 +25,7 @@ test('ok: any text survives YAML and JSON', () => {
       expect(parse(formatYaml({ text }))).toEqual({ text });
       expect(formatYaml({ text })).not.toMatch(RAW);
     }),
+    { examples: [['\u00a0\t!'], ['a\tb\nc']] },
   );
 });
 

@@ -13,10 +13,14 @@ export function formatJson(value: unknown): string {
 /** Ends in a line break. */
 export function formatYaml(value: unknown): string {
   const document = new Document(value, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
-  // Escapes are read in double quotes only.
+  // Escapes are read in double quotes only; and a tab that is none cannot be told from spaces.
   visit(document, {
     Scalar(_key, node) {
-      if (isScalar(node) && typeof node.value === 'string' && hasRisky(node.value))
+      if (
+        isScalar(node) &&
+        typeof node.value === 'string' &&
+        (hasRisky(node.value) || node.value.includes('\t'))
+      )
         node.type = 'QUOTE_DOUBLE';
     },
   });
