@@ -25,21 +25,24 @@ test('ok: any text survives YAML and JSON', () => {
       expect(parse(formatYaml({ text }))).toEqual({ text });
       expect(formatYaml({ text })).not.toMatch(RAW);
     }),
-    { examples: [['\u00a0\t!'], ['a\tb\nc']] },
+    { examples: [['\u00a0\t!'], ['a\tb\nc'], ['   \n'], ['\n \n\n'], [' \n \n']] },
   );
 });
 
-test('S27 resources are read back by `create`, hostile texts and all', () => {
-  const resource = {
-    kind: 'role',
-    version: 'v7',
-    metadata: { name: 'dev', description: HOSTILE, labels: { note: HOSTILE } },
-    spec: { options: {}, allow: { logins: ['a'] }, deny: {} },
-  };
-  for (const format of ['yaml', 'json'] as const) {
-    const text = formatResources([resource], format);
-    expect(text).not.toMatch(RAW);
-    const [back] = parseDocuments(text, { kinds: KINDS, source: 'x' });
-    expect(back?.metadata).toEqual(resource.metadata);
-  }
-});
+test.each([HOSTILE, '  \n\t', ' \n \n'])(
+  'S27 resources are read back by `create`, hostile texts and all: %j',
+  (description) => {
+    const resource = {
+      kind: 'role',
+      version: 'v7',
+      metadata: { name: 'dev', description, labels: { note: HOSTILE } },
+      spec: { options: {}, allow: { logins: ['a'] }, deny: {} },
+    };
+    for (const format of ['yaml', 'json'] as const) {
+      const text = formatResources([resource], format);
+      expect(text).not.toMatch(RAW);
+      const [back] = parseDocuments(text, { kinds: KINDS, source: 'x' });
+      expect(back?.metadata).toEqual(resource.metadata);
+    }
+  },
+);

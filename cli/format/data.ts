@@ -13,23 +13,29 @@ export function formatJson(value: unknown): string {
 /** Ends in a line break. */
 export function formatYaml(value: unknown): string {
   const document = new Document(value, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
-  // Escapes are read in double quotes only; and a tab that is none cannot be told from spaces.
   visit(document, {
     Scalar(_key, node) {
-      if (
-        isScalar(node) &&
-        typeof node.value === 'string' &&
-        (hasRisky(node.value) || node.value.includes('\t'))
-      )
+      if (isScalar(node) && typeof node.value === 'string' && needsQuotes(node.value))
         node.type = 'QUOTE_DOUBLE';
     },
   });
   return escapeRisky(document.toString({ lineWidth: 0, nullStr: 'null' }));
 }
 
+/** Escapes are read in double quotes only; tabs look like spaces; and lines of spaces do not come back from a block. */
+function needsQuotes(text: string): boolean {
+  return hasRisky(text) || /\t|^\s[^]*\n|\n[^\S\n]+(?:\n|$)/.test(text);
+}
+
+function someText(value: unknown, test: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return test(value);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, item]) => test(key) || someText(item, test));
+}
+
 /** Resources as `gatectl create` and `gatehouse start --bootstrap` read them. */
 export function formatResources(resources: readonly Resource[], format: 'yaml' | 'json'): string {
   const text = formatDocuments(resources, format);
   if (format === 'json') return escapeRisky(text);
-  return hasRisky(text) ? resources.map(formatYaml).join('---\n') : text;
+  return someText(resources, needsQuotes) ? resources.map(formatYaml).join('---\n') : text;
 }
