@@ -17,4 +17,6 @@ export interface AuthContext {
   readonly serverVersion: string;
   /** `host:port` of the public proxy address for links in invites. */
   readonly publicAddress: string;
+  /** Names and addresses under which this auth server is dialled, loopback among them. */
+  readonly names: readonly string[];
 }

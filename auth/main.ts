@@ -14,11 +14,13 @@ import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
 import { Passwords } from './accounts/password.ts';
 import { establishCluster } from './bootstrap/establish.ts';
 import { openGuard } from './guard/guard.ts';
+import type { OwnHost } from './joining/join.ts';
 import { openHostId, openTempDir } from './data-dir.ts';
 import { openAudit } from './open-audit.ts';
 import { prepareCluster } from './presets/start.ts';
 import { routesOf } from './routes/all.ts';
 import type { ServerLimits } from './server-app.ts';
+import { namesOf } from './server-certificate.ts';
 import { startServer, type MountedRoute } from './server.ts';
 import { observeAudit, type AuthObserver } from './observer.ts';
 import { openState } from './state/open.ts';
@@ -50,6 +52,8 @@ export interface AuthOptions {
   readonly version: string;
   /** Join tokens of the configuration file. */
   readonly staticTokens?: readonly StaticToken[] | undefined;
+  /** When this process runs other services of the machine as well: they join with a token of their own. */
+  readonly ownHost?: OwnHost | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   readonly observer?: AuthObserver | undefined;
 }
@@ -106,6 +110,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     guard,
     hostId,
     publicAddress,
+    names: namesOf(options.listen.host, options.names, options.nodeName),
     tempDir,
     serverVersion: version,
     backup,
@@ -119,7 +124,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
       machine: options.nodeName,
       limits: options.limits,
       observer: options.observer,
-      routes: routesOf({ staticTokens: options.staticTokens ?? [], clock }),
+      routes: routesOf({ staticTokens: options.staticTokens ?? [], ownHost: options.ownHost, clock }),
     }),
     (part) => part.close(),
   );

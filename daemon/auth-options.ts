@@ -19,13 +19,17 @@ export interface AuthParts {
   readonly version: string;
   /** Absolute. */
   readonly dataDir: string;
-  /** Good for machines of this process only, and for as long as it runs. */
-  readonly ownToken: { readonly roles: readonly SystemRole[]; readonly token: Secret };
+  /** The token is good for machines of this process only, and for as long as it runs. */
+  readonly ownHost: {
+    readonly roles: readonly SystemRole[];
+    readonly token: Secret;
+    id(): string | undefined;
+  };
 }
 
 /** INVALID_CONFIG when the file of a token cannot be read. */
 export async function authOptions(config: Config, auth: AuthConfig, parts: AuthParts): Promise<AuthOptions> {
-  const { clock, log, stdout, version, dataDir, ownToken } = parts;
+  const { clock, log, stdout, version, dataDir, ownHost } = parts;
   const tokens = await Promise.all(auth.tokens.map(readStaticToken));
   const names = [...auth.publicAddrs.map(({ host }) => host), ...(config.advertiseIp ?? '').split(' ')];
   return {
@@ -41,7 +45,8 @@ export async function authOptions(config: Config, auth: AuthConfig, parts: AuthP
     nodeName: config.nodename,
     clusterName: auth.clusterName,
     publicAddress: formatAddress(config.proxyServer ?? { host: config.nodename, port: PORTS.web }),
-    staticTokens: [...tokens, { roles: ownToken.roles, token: ownToken.token.reveal() }],
+    staticTokens: tokens,
+    ownHost: { ...ownHost, token: ownHost.token.reveal() },
     limits: { maxConnections: config.connectionLimits.maxConnections },
     ...signatureAlgorithm(auth),
   };

@@ -11,7 +11,7 @@ import { readToken } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
-import { authOptions } from './auth-options.ts';
+import { authOptions, type AuthParts } from './auth-options.ts';
 import type { DaemonMetrics } from './metrics/daemon-metrics.ts';
 import { nodeAddress } from './node-address.ts';
 
@@ -37,10 +37,11 @@ export interface Services {
 /** Errors are those of the services; what was started is closed again. */
 export async function startServices(config: Config, parts: ServiceParts): Promise<Services> {
   const ownToken = new Secret(randomBytes(32).toString('hex'));
-  const auth = config.auth === undefined ? undefined : await openAuth(config, config.auth, parts, ownToken);
+  let agent: Agent | undefined;
+  const ownHost = { roles: ['node'], token: ownToken, id: () => agent?.hostId } as const;
+  const auth = config.auth === undefined ? undefined : await openAuth(config, config.auth, parts, ownHost);
   try {
-    const agent =
-      config.ssh === undefined ? undefined : await openAgent(config, config.ssh, parts, auth, ownToken);
+    agent = config.ssh === undefined ? undefined : await openAgent(config, config.ssh, parts, auth, ownToken);
     let closing: Promise<void> | undefined;
     return {
       ...(auth === undefined ? {} : { auth }),
@@ -61,13 +62,13 @@ async function openAuth(
   config: Config,
   auth: NonNullable<Config['auth']>,
   parts: ServiceParts,
-  ownToken: Secret,
+  ownHost: AuthParts['ownHost'],
 ): Promise<Auth> {
   const log = parts.log.child({ part: 'auth' });
   const options = await authOptions(config, auth, {
     ...parts,
     log,
-    ownToken: { roles: ['node'], token: ownToken },
+    ownHost,
   });
   const started = await startAuth({
     ...options,

@@ -7,4 +7,4 @@ import type { Passwords } from './password.ts';
 export type LoginContext = IssueContext & Pick<AuthContext, 'log'> & { readonly passwords: Passwords };
 
 /** Making and accepting invites. */
-export type InviteContext = LoginContext & Pick<ServerContext, 'guard' | 'publicAddress'>;
+export type InviteContext = LoginContext & Pick<ServerContext, 'guard'>;

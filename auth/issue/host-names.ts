@@ -19,15 +19,20 @@ export interface NamedHost {
   readonly roles: readonly SystemRole[];
   /** Other names and addresses, without ports. */
   readonly addresses: readonly string[];
+  /** Is this a name of the cluster's own doors? Asked for hosts that are none. */
+  readonly isDoor?: ((name: string) => boolean) | undefined;
 }
 
 const DNS_NAME =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-/** Their names are dialled by everybody, so only they may carry the name of the cluster. */
+/** Their names are dialled by everybody, so only they may carry those and the name of the cluster. */
 const FRONT_ROLES: readonly SystemRole[] = ['auth', 'proxy'];
 
-/** BAD_REQUEST names the field: not a DNS name or address, a wildcard, another member's id, or the cluster's name. */
+/**
+ * BAD_REQUEST names the field: not a DNS name or address, a wildcard, another member's id, the cluster's name, or a name
+ * of its doors.
+ */
 export function hostNames(host: NamedHost): HostNames {
   const { hostId, nodeName, clusterName } = host;
   requireName('node_name', nodeName, host);
@@ -74,6 +79,13 @@ function sortAddresses(
 }
 
 function requireName(field: string, name: string, host: NamedHost): void {
+  const isFront = host.roles.some((role) => FRONT_ROLES.includes(role));
+  if (!isFront && host.isDoor?.(name) === true) {
+    throw bad(
+      field,
+      `must not be ${JSON.stringify(name.slice(0, 64))}, a name of the cluster's own services; choose another one, or join with the role auth or proxy`,
+    );
+  }
   if (parseIp(name) !== undefined) return;
   requireDnsName(field, name);
   const lower = name.toLowerCase();
@@ -82,7 +94,7 @@ function requireName(field: string, name: string, host: NamedHost): void {
   if (UUID.test(short) && short !== host.hostId.toLowerCase()) {
     throw bad(field, 'must not be the id of another host');
   }
-  if (lower === cluster && !host.roles.some((role) => FRONT_ROLES.includes(role))) {
+  if (lower === cluster && !isFront) {
     throw bad(field, 'must not be the name of the cluster');
   }
 }

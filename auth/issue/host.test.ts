@@ -96,6 +96,54 @@ describe('host certificates', () => {
     expect(test.events).toEqual([]);
   });
 
+  describe('S18 a name of the doors of the cluster', () => {
+    const withDoors = (more: Partial<HostRequest>, publicAddress = `Gate.${CLUSTER}:443`) =>
+      issueHost(
+        { ...test.context, publicAddress },
+        {
+          hostId: ID,
+          nodeName: 'web-1',
+          roles: ['node'],
+          addresses: [],
+          keys: makeKeyTexts(),
+          method: 'token',
+          ...more,
+        },
+      );
+    it.each<[string, Partial<HostRequest>, field: string, publicAddress?: string]>([
+      ['auth', { nodeName: 'auth' }, 'node_name'],
+      ['proxy in capitals', { nodeName: 'PROXY' }, 'node_name'],
+      ['the full name of auth', { nodeName: `auth.${CLUSTER}` }, 'node_name'],
+      ['the public address', { nodeName: `gate.${CLUSTER}` }, 'node_name'],
+      ['what the name of the cluster makes the public address', { nodeName: 'gate' }, 'node_name'],
+      ['a public address elsewhere', { nodeName: 'go.example.org' }, 'node_name', 'go.example.org:3080'],
+      ['a public address that is an IP', { nodeName: '2001:DB8:0::1' }, 'node_name', '[2001:db8::1]:443'],
+      ['the machine of auth', { nodeName: 'Auth-1' }, 'node_name'],
+      ['the full name of that machine', { nodeName: `auth-1.${CLUSTER}` }, 'node_name'],
+      ['a public name of auth', { nodeName: 'auth.internal.example.com' }, 'node_name'],
+      ['an address of auth', { nodeName: '192.0.2.1' }, 'node_name'],
+      ['a further name', { addresses: ['web.example.org', `gate.${CLUSTER}`] }, 'addresses[1]'],
+    ])('refuses: %s', async (_title, more, field, publicAddress) => {
+      const error = await withDoors(more, publicAddress).then(
+        () => expect.unreachable(),
+        (found: GatehouseError) => found,
+      );
+      expect([error.code, error.details['field']]).toEqual(['BAD_REQUEST', field]);
+      expect(error.message).toContain('choose another one');
+      expect(test.events).toEqual([]);
+    });
+    it.each<[string, Partial<HostRequest>]>([
+      ['a proxy', { nodeName: 'gate', roles: ['proxy', 'node'] }],
+      ['an auth server', { nodeName: 'auth', roles: ['auth'] }],
+      ['the machine of auth itself', { nodeName: 'auth-1', isOwn: true }],
+      ['a name that only looks like one', { nodeName: 'gate-2', addresses: [`auth.web-1.${CLUSTER}`] }],
+      ['what every machine is to itself', { nodeName: 'localhost', addresses: ['localhost', '127.0.0.1'] }],
+    ])('ok: %s', async (_title, more) => {
+      const { tls_certificate } = await withDoors(more);
+      expect(tls(tls_certificate).dnsNames).toContain(more.nodeName);
+    });
+  });
+
   it('S16 a locked host gets no certificate', async () => {
     const lock = makeResource('lock', 'l', { target: { server_id: ID } });
     await test.state.write([{ do: 'put', resource: lock }]);

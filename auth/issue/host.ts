@@ -2,6 +2,7 @@
 import type { HostCertificates } from '#core/api/join.ts';
 import type { HostIdentity, SystemRole } from '#core/identity.ts';
 import type { IssueContext } from './context.ts';
+import { isDoorName } from './door-names.ts';
 import { requireHostUnlocked } from './holder.ts';
 import { hostNames } from './host-names.ts';
 import { forHost, validUntil, withSshIdentity } from './modifiers.ts';
@@ -25,6 +26,8 @@ export interface HostRequest {
   /** Names and addresses under which others dial it, without ports. */
   readonly addresses: readonly string[];
   readonly keys: KeyTexts;
+  /** The machine of this auth service itself: it may have the names of its doors, whatever it joined as. */
+  readonly isOwn?: boolean | undefined;
   /** Where the request came from, and how: for the audit log. */
   readonly address?: string | undefined;
   readonly method: string;
@@ -45,7 +48,8 @@ export async function issueHost(context: IssueContext, request: HostRequest): Pr
     name: nodeName,
     roles,
   };
-  const names = hostNames({ ...request, clusterName });
+  const isDoor = request.isOwn === true ? undefined : (name: string) => isDoorName(context, name);
+  const names = hostNames({ ...request, clusterName, isDoor });
   const end = Math.floor((clock.now() + HOST_TTL_MS) / 1000) * 1000;
   const plan = makePlan(
     startPlan('host', readSubjectKeys(request.keys), clock.now()),

@@ -12,12 +12,13 @@ import { denial } from '../guard/refusals.ts';
 import type { IssueContext } from '../issue/context.ts';
 import { handler, type Handler } from '../routes/handler.ts';
 import { planHeartbeat, recordHeartbeat } from './heartbeat.ts';
-import { joinHost } from './join.ts';
+import { joinHost, type OwnHost } from './join.ts';
 import { renewHostCertificates } from './renew.ts';
 
 export interface JoiningOptions {
   /** Tokens of the configuration file. */
   readonly staticTokens: readonly StaticToken[];
+  readonly ownHost?: OwnHost | undefined;
   readonly clock: Clock;
 }
 
@@ -27,14 +28,15 @@ const FAILED_JOINS = { burst: 20, refillMs: 10_000 };
 const HOST_CALLS = { burst: 30, refillMs: 2_000, maxAddresses: 50_000 };
 
 /** The limits are kept for as long as the handlers are: make them once per server. */
-export function joiningHandlers({ staticTokens, clock }: JoiningOptions): readonly Handler[] {
+export function joiningHandlers({ staticTokens, ownHost, clock }: JoiningOptions): readonly Handler[] {
   const limit = new RateLimit({ clock, ...FAILED_JOINS });
   const calls = new RateLimit({ clock, ...HOST_CALLS });
 
   const joinHandler = handler({
     endpoint: join,
     access: { to: 'anyone', why: 'a machine that joins has no identity yet; its token is the proof' },
-    handle: (context, caller, request) => joinHost(context, { staticTokens, limit }, caller, request),
+    handle: (context, caller, request) =>
+      joinHost(context, { staticTokens, ownHost, limit }, caller, request),
   });
 
   const renewHandler = handler({
@@ -42,7 +44,7 @@ export function joiningHandlers({ staticTokens, clock }: JoiningOptions): readon
     access: { to: 'host', roles: [] },
     async handle(context, caller, request) {
       const identity = requireHost(context, caller, 'renew', calls);
-      return renewHostCertificates(context, identity, caller, request);
+      return renewHostCertificates(context, identity, caller, request, ownHost);
     },
   });
 

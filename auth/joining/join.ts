@@ -4,6 +4,7 @@ import type { HostCertificates } from '#core/api/join.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { SystemRole } from '#core/identity.ts';
 import type { StaticToken } from '#join/method.ts';
+import { tokenDigest } from '#kinds/token/kind.ts';
 import type { Caller } from '../guard/caller.ts';
 import type { RateLimit } from '../guard/rate-limit.ts';
 import type { IssueContext } from '../issue/context.ts';
@@ -19,9 +20,16 @@ export interface JoinRequest extends KeyTexts {
   readonly addresses: readonly string[];
 }
 
+/** The machine of this auth service, where it runs other services in the same process. */
+export interface OwnHost extends StaticToken {
+  /** Undefined until it has joined. */
+  id(): string | undefined;
+}
+
 export interface JoinParts {
   /** Tokens of the configuration file. */
   readonly staticTokens: readonly StaticToken[];
+  readonly ownHost?: OwnHost | undefined;
   /** Failed attempts by address. */
   readonly limit: RateLimit;
 }
@@ -50,7 +58,9 @@ export async function joinHost(
     name: request.node_name,
     'addr.remote': address,
   } as const;
-  const verdict = verifyToken(context, parts.staticTokens, request, request.roles);
+  const { ownHost } = parts;
+  const tokens = ownHost === undefined ? parts.staticTokens : [...parts.staticTokens, ownHost];
+  const verdict = verifyToken(context, tokens, request, request.roles);
   if (!verdict.ok) {
     context.audit.emit({ ...facts, success: false, error: verdict.refusal });
     throw badToken();
@@ -65,6 +75,7 @@ export async function joinHost(
       roles: verdict.roles,
       addresses: request.addresses,
       keys: request,
+      isOwn: ownHost !== undefined && tokenDigest(request.token) === tokenDigest(ownHost.token),
       address,
       method: request.method,
     });

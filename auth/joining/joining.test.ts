@@ -12,13 +12,17 @@ import { joiningHandlers } from './handlers.ts';
 
 const STATIC = 'static-token-value';
 const DYNAMIC = 'e94d68a8a1e5821dbd79d03a960644f0';
+const OWN = 'own-token-value';
 const OTHER_ID = '99999999-2222-4333-8444-555555555555';
 let test: TestAuth;
 let handlers: readonly Handler[];
+/** Of the machine of the auth service itself. */
+const own: { id: string | undefined } = { id: undefined };
 beforeEach(async () => {
   test = await startTestAuth();
   handlers = joiningHandlers({
     staticTokens: [{ token: STATIC, roles: ['proxy', 'node'] }],
+    ownHost: { token: OWN, roles: ['node'], id: () => own.id },
     clock: test.clock,
   });
   const expires = new Date(test.clock.now() + 300_000).toISOString();
@@ -177,6 +181,26 @@ describe('renewal', () => {
       expect(
         (await refusal(call('/v1/certificates/host', identity, { ...forged, node_name: name }))).code,
       ).toBe('BAD_REQUEST');
+    }
+  });
+
+  it('S18 the names of auth and proxy are for those, and for the machine of the auth service', async () => {
+    for (const node_name of ['auth', 'proxy', 'auth-1', `auth-1.${CLUSTER}`]) {
+      const refused = await refusal(join({ node_name }));
+      expect([refused.code, refused.details]).toEqual(['BAD_REQUEST', { field: 'node_name' }]);
+    }
+    const asProxy = await join({ token: STATIC, roles: ['proxy'], node_name: 'proxy' });
+    expect(identityIn(asProxy).name).toBe('proxy');
+    const self = await join({ token: OWN, node_name: 'auth-1' });
+    const node = await join();
+    own.id = self.host_id;
+    const request = { node_name: 'auth-1', addresses: [], ...makeKeyTexts() };
+    const renewed = await call('/v1/certificates/host', identityIn(self), request);
+    expect(identityIn(renewed as HostCertificates).name).toBe('auth-1');
+    for (const id of [self.host_id, undefined]) {
+      own.id = id;
+      const { code } = await refusal(call('/v1/certificates/host', identityIn(node), request));
+      expect(code).toBe('BAD_REQUEST');
     }
   });
 

@@ -6,6 +6,7 @@ import type { Caller } from '../guard/caller.ts';
 import type { IssueContext } from '../issue/context.ts';
 import { issueHost } from '../issue/host.ts';
 import type { KeyTexts } from '../issue/subject-keys.ts';
+import type { OwnHost } from './join.ts';
 
 export interface RenewRequest extends KeyTexts {
   readonly node_name: string;
@@ -18,6 +19,7 @@ export function renewHostCertificates(
   identity: HostIdentity,
   { address }: Pick<Caller, 'address'>,
   request: RenewRequest,
+  ownHost?: Pick<OwnHost, 'id'>,
 ): Promise<HostCertificates> {
   return issueHost(context, {
     hostId: identity.host_id,
@@ -25,6 +27,7 @@ export function renewHostCertificates(
     roles: identity.roles,
     addresses: request.addresses,
     keys: request,
+    isOwn: ownHost !== undefined && ownHost.id() === identity.host_id,
     address,
     method: 'renew',
   });

@@ -131,7 +131,7 @@ describe('S18 a compromised host', () => {
     const hostId = randomUUID();
     const node = house.issueHost(['node'], { hostId });
     const renewed = await house.call(node, 'POST', '/v1/certificates/host', {
-      node_name: 'auth-1',
+      node_name: 'web-1',
       addresses: [],
       ...keys(),
     });

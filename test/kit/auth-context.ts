@@ -49,6 +49,7 @@ export async function startTestAuth(options: { readonly auditFails?: Error } = {
     hostId: '00000000-0000-4000-8000-000000000001',
     serverVersion: '0.0.0',
     publicAddress: 'test.example.com:443',
+    names: ['auth-1', 'auth.internal.example.com', 'localhost', '127.0.0.1', '192.0.2.1'],
   };
   return { ...test, context, authorities, events };
 }
