@@ -111,13 +111,14 @@ export function findKind(kinds: readonly Kind[], word: string): Kind {
     (kind) => kind.name === lower || kind.plural === lower || kind.aliases.includes(lower),
   );
   if (found !== undefined) return found;
+  const shown = kinds.filter((kind) => kind.audience !== 'internal');
   const hint = nearest(
     lower,
-    kinds.flatMap((kind) => [kind.name, kind.plural, ...kind.aliases]),
+    shown.flatMap((kind) => [kind.name, kind.plural, ...kind.aliases]),
   );
   const suggestion =
     hint === undefined
-      ? `; known kinds: ${kinds.map((kind) => kind.name).join(', ')}`
+      ? `; known kinds: ${shown.map((kind) => kind.name).join(', ')}`
       : `; did you mean "${hint}"?`;
   throw new GatehouseError('BAD_REQUEST', `"${word.slice(0, 64)}" is not a known kind${suggestion}`);
 }

@@ -36,11 +36,12 @@ export function explainAccess(set: AccessSet, question: ExplainQuestion): Explan
   const answer =
     'target' in access ? explainTarget(set, access.target) : explainResource(set, access.resource);
   if (locked === undefined) return answer;
+  const { message } = locked.lock;
   const reason: Reason = {
     side: 'deny',
     field: 'lock',
     on: locked.lock.name,
-    text: `the lock ${locked.lock.name} is in force: ${locked.message}`,
+    text: `the lock ${locked.lock.name} is in force${message ? `: ${message}` : ''}`,
   };
   return { ...answer, allowed: false, summary: reason.text, reasons: [reason, ...answer.reasons] };
 }
