@@ -206,6 +206,18 @@ describe('signals and files', () => {
     expect(second.log.some(({ message }) => message === 'a certificate authority was made')).toBe(false);
   });
 
+  test('S18 ok: the machine of auth may be called as auth is, also when that changes', async () => {
+    const place = folder();
+    const first = start({ folder: place });
+    await first.ready();
+    const hostId = (await first.logged('joined the cluster'))['hostId'];
+    await first.stop();
+    const config = loopbackConfig(first.dataDir).replace('nodename: auth-1', 'nodename: auth-2');
+    const second = start({ folder: place, config });
+    await second.ready();
+    expect((await second.logged('the certificates of this host were renewed'))['hostId']).toBe(hostId);
+  });
+
   test('refuses: a data folder of somebody else; one that is open to others is closed', async (context) => {
     if (process.getuid?.() !== 0) context.skip('needs root to give a folder away');
     const place = folder();
