@@ -13,10 +13,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{core,kinds,config,storage,events,join,wire,auth,client,agent,cli,daemon}/**/*.test.ts',
+            '{core,kinds,config,storage,events,join,auth,client,agent,cli,daemon}/**/*.test.ts',
             'test/kit/**/*.test.ts',
           ],
           exclude: [...NOT_OURS, '**/*.slow.test.ts'],
+          // Far above what any takes; a busy machine is no failure.
+          testTimeout: 30_000,
           sequence: FAST_FIRST,
         },
       },

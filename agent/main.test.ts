@@ -199,6 +199,7 @@ describe('membership', () => {
   });
 
   it('ok: a machine that was away until its certificates expired is told how to join again', async () => {
+    // Two months pass heartbeat by heartbeat, so this takes seconds.
     const agent = start();
     await ready(agent);
     proxy.refuse(true);
