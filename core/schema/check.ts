@@ -105,9 +105,14 @@ function visitObject(fields: Fields, value: unknown, path: Path, problems: Probl
 function visitField(schema: Schema<unknown>, value: unknown, path: Path, problems: Problem[]): unknown {
   const absent = value === undefined || value === null || isZeroTime(schema, value);
   if (!absent) return visit(schema, value, path, problems);
-  if (hasDefault(schema)) return structuredClone(schema.fallback);
+  if (hasDefault(schema)) return copyOf(schema.fallback);
   if (!isOptional(schema)) refuse(problems, path, 'is required');
   return undefined;
+}
+
+/** Most defaults are plain values, which need no copy; a deep copy costs more than all the rest of a check. */
+function copyOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? structuredClone(value) : value;
 }
 
 function isZeroTime(schema: Schema<unknown>, value: unknown): boolean {
@@ -128,8 +133,9 @@ function visitChoice(
     // The option that got deepest into the value is the one that was meant.
     if (nearestTry.length === 0 || depth(found) > depth(nearestTry)) nearestTry = found;
   }
-  if (depth(nearestTry) > path.length) problems.push(...nearestTry);
-  else refuse(problems, path, `must be ${options.map(describeType).join(' or ')}`);
+  if (depth(nearestTry) > path.length) {
+    for (const problem of nearestTry) refuse(problems, problem.path, problem.message);
+  } else refuse(problems, path, `must be ${options.map(describeType).join(' or ')}`);
   return undefined;
 }
 

@@ -82,6 +82,15 @@ describe('check', () => {
   it('refuses: a hostile value with a bounded number of problems', () => {
     expect(problemsOf({ roles: Array.from({ length: 10_000 }, () => ({})) })).toHaveLength(50);
   });
+
+  it('refuses: S33 a hostile list of choices with a bounded number of problems', () => {
+    const choices = s.list(s.choice([s.object({ a: s.integer() }), s.boolean()]));
+    const result = check(
+      choices,
+      Array.from({ length: 10_000 }, () => ({ a: 'x', b: 'y' })),
+    );
+    expect(result.ok ? [] : result.problems).toHaveLength(50);
+  });
 });
 
 describe('times', () => {
