@@ -323,6 +323,20 @@ describe('auth sign', () => {
     expect((await as(server)).stderr).toContain('is open to other users');
   });
 
+  test('ok: one who may not see a token may revoke it all the same', async () => {
+    const out = path('remover.identity');
+    await run(['auth', 'sign', '--user=signer', `--out=${out}`, '--ttl=1h']);
+    const token = 'a'.repeat(32);
+    await house.put('token', token, { roles: ['auth'] });
+    const as = [`--identity=${out}`, `--auth-server=127.0.0.1:${house.auth.port}`];
+    expect((await run([...as, 'tokens', 'ls'])).stdout).not.toContain(token);
+    expect(await run([...as, 'tokens', 'rm', token])).toMatchObject({
+      exitCode: 0,
+      stdout: `Token ${token} has been deleted\n`,
+    });
+    expect(has('token', token)).toBe(false);
+  });
+
   test('ok: openssh: ssh-keygen reads key and certificate', async () => {
     const out = path('signer-key');
     await run(['auth', 'sign', '--format=openssh', '--user=signer', `--out=${out}`]);

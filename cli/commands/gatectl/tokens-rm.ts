@@ -1,15 +1,19 @@
-// `gatectl tokens rm`, also `tokens del`: the documented text. Join tokens and sign-up links are told apart by what
-// exists: a name that is no join token is taken for a link, as `tokens ls` shows it.
+// `gatectl tokens rm`, also `tokens del`: the documented text. What is no join token is taken for a sign-up link, as
+// `tokens ls` shows it.
 import { revokeInvite } from '#core/api/login.ts';
+import { isCode } from '#core/errors/error.ts';
 import { tokenKind } from '#kinds/token/kind.ts';
 import { command } from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
 import type { Gatectl } from './context.ts';
 import { removeAll } from './remove.ts';
 
+/** What `tokens ls` shows of a link has this length. */
+const MIN_LINK = 32;
+
 export const tokensRm = command({
   about:
-    'Machines that joined with a token stay members. A sign-up link is named by what `tokens ls` shows of it; its user stays\nand gets a new one with `users reset`.',
+    'Machines that joined with a token stay members. A sign-up link is named by what `tokens ls` shows of it; its user stays\nand gets a new one with `users reset`. All of what is named or nothing; name tokens and links in calls of their own.',
   flags: {},
   positionals: [{ name: 'TOKEN', says: 'tokens or links to revoke', isMany: true }],
   examples: [
@@ -17,20 +21,19 @@ export const tokensRm = command({
     'gatectl tokens del e94d68a8a1e5821dbd79d03a960644f0',
   ],
   async run(context: Gatectl, { words }) {
-    const api = await context.api();
-    const tokens = new Set((await api.list(tokenKind)).map(({ metadata }) => metadata.name));
-    const links = words.filter((word) => !tokens.has(word) && word.length >= 32);
     const say = (name: string): string => `Token ${name} has been deleted`;
-    if (links.length > 0) {
-      await api.call(revokeInvite, { links });
-      const revoked = links.map((name) => ({ kind: 'invite', name, action: 'deleted' }));
+    try {
+      const removals = words.map((name) => ({ kind: tokenKind.name, name }));
+      await removeAll(context, removals, ({ name }) => say(name));
+    } catch (error) {
+      // Nothing was removed. Who may revoke a token need not be one who may see that there is one.
+      if (!isCode(error, 'NOT_FOUND') || words.some((word) => word.length < MIN_LINK)) throw error;
+      const api = await context.api();
+      await api.call(revokeInvite, { links: words });
+      const revoked = words.map((name) => ({ kind: 'invite', name, action: 'deleted' }));
       await context.out.show(revoked, () => {
-        for (const link of links) context.out.line(oneLine(say(link)));
+        for (const link of words) context.out.line(oneLine(say(link)));
       });
     }
-    const removals = words
-      .filter((word) => !links.includes(word))
-      .map((name) => ({ kind: tokenKind.name, name }));
-    if (removals.length > 0) await removeAll(context, removals, ({ name }) => say(name));
   },
 });
