@@ -14,8 +14,8 @@ import { FakeClock } from '#test/kit/clock.ts';
 import { startTcpProxy, type TcpProxy } from '#test/kit/tcp-proxy.ts';
 import { letOthersWork, until } from '#test/kit/until.ts';
 import { startAgent, type Agent, type AgentOptions } from './main.ts';
-import { startMembership } from './membership.ts';
-import { HEARTBEAT_MS } from './presence.ts';
+import { startMembership } from '#client/member/membership.ts';
+import { HEARTBEAT_MS } from '#client/member/presence.ts';
 
 const TOKEN = 'e94d68a8a1e5821dbd79d03a960644f0';
 const DAY_MS = 86_400_000;

@@ -7,9 +7,9 @@ import type { SystemRole } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { startCommandLabels } from './labels.ts';
-import { startMembership } from './membership.ts';
+import { startMembership } from '#client/member/membership.ts';
 import { nodeDocument } from './node-document.ts';
-import { startPresence } from './presence.ts';
+import { startPresence } from '#client/member/presence.ts';
 
 export interface AgentOptions {
   readonly clock: Clock;

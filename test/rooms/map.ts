@@ -23,30 +23,55 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['core', 'kinds'],
     why: 'a proof needs the token kind and nothing of the service that checks it',
   },
+  wire: {
+    imports: ['core'],
+    why: 'both ends of a connection speak it; it knows bytes and keys, and no policy',
+  },
+  recordings: {
+    imports: ['core'],
+    why: 'it writes, keeps and reads what was seen; who may see it is decided elsewhere',
+  },
   client: {
     imports: ['core', 'kinds'],
     why: 'it is the only door to auth and must run anywhere',
     testsAlso: ['auth', 'storage', 'events', 'join', 'config'],
   },
   auth: {
-    imports: ['core', 'kinds', 'config', 'storage', 'events', 'join'],
+    imports: ['core', 'kinds', 'config', 'storage', 'events', 'join', 'recordings'],
     why: 'only auth sees storage and events; it never imports another process',
     testsAlso: ['client'],
   },
   agent: {
-    imports: ['core', 'kinds', 'config', 'client', 'join'],
+    imports: ['core', 'kinds', 'config', 'client', 'join', 'wire', 'recordings'],
     why: 'an agent reaches auth through the client only',
     testsAlso: ['auth', 'storage', 'events'],
   },
+  proxy: {
+    imports: ['core', 'kinds', 'config', 'client', 'wire', 'recordings'],
+    why: 'a proxy is stateless: what it knows comes through the client, what it forwards it does not keep',
+    testsAlso: ['auth', 'storage', 'events', 'agent', 'join'],
+  },
   cli: {
-    imports: ['core', 'kinds', 'config', 'client', 'daemon/main.ts'],
+    imports: ['core', 'kinds', 'config', 'client', 'wire', 'recordings', 'daemon/main.ts'],
     why: 'commands reach auth through the client only; `gatehouse start` opens the daemon by its main.ts',
-    testsAlso: ['auth', 'storage', 'events', 'join', 'agent', 'daemon'],
+    testsAlso: ['auth', 'storage', 'events', 'join', 'agent', 'daemon', 'proxy'],
   },
   daemon: {
-    imports: ['core', 'config', 'auth/main.ts', 'agent/main.ts'],
+    imports: ['core', 'config', 'client', 'auth/main.ts', 'agent/main.ts', 'proxy/main.ts'],
     why: 'it opens the services of a config by their main.ts and closes them',
-    testsAlso: ['kinds', 'client', 'auth', 'agent', 'storage', 'events', 'join', 'cli'],
+    testsAlso: [
+      'kinds',
+      'client',
+      'auth',
+      'agent',
+      'proxy',
+      'storage',
+      'events',
+      'join',
+      'cli',
+      'wire',
+      'recordings',
+    ],
   },
 };
 

@@ -10,7 +10,14 @@ export interface Owner {
 }
 
 export const PACKAGES: Readonly<Record<string, Owner>> = {
-  fastify: { from: ['auth/'], why: 'the auth API is the only HTTP server of this release' },
+  fastify: {
+    from: ['auth/', 'proxy/web/'],
+    why: 'the auth API and the web side of the proxy are the HTTP servers',
+  },
+  '@lydell/node-pty': { from: ['agent/ssh/'], why: 'opens pseudo-terminals, which Node cannot' },
+  uqr: { from: ['proxy/web/', 'cli/'], why: 'draws the QR code of a one-time password' },
+  ssh2: { from: [], why: 'a second SSH implementation to test ours against', tests: true },
+  'playwright-core': { from: [], why: 'drives Chromium in tests', tests: true },
   pino: {
     from: ['daemon/', 'config/'],
     why: 'a process makes its logger once; everybody else takes core/log.ts',
@@ -45,22 +52,22 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   'node:vm': { from: [], why: 'no text is ever run as code' },
   'node:inspector': { from: [], why: 'no debugger in production code' },
   'node:http': {
-    from: ['auth/', 'client/', 'daemon/', 'agent/'],
+    from: ['auth/', 'client/', 'daemon/', 'agent/', 'proxy/', 'wire/'],
     why: 'listening and calling belong to the ends',
     tests: true,
   },
   'node:https': {
-    from: ['auth/', 'client/', 'daemon/'],
+    from: ['auth/', 'client/', 'daemon/', 'proxy/', 'wire/'],
     why: 'listening and calling belong to the ends',
     tests: true,
   },
   'node:net': {
-    from: ['auth/', 'client/', 'agent/', 'daemon/', 'config/', 'cli/'],
+    from: ['auth/', 'client/', 'agent/', 'daemon/', 'config/', 'cli/', 'proxy/', 'wire/'],
     why: 'sockets belong to the ends',
     tests: true,
   },
   'node:tls': {
-    from: ['auth/', 'client/', 'agent/', 'daemon/'],
+    from: ['auth/', 'client/', 'agent/', 'daemon/', 'proxy/', 'wire/'],
     why: 'sockets belong to the ends',
     tests: true,
   },

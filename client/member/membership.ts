@@ -3,9 +3,9 @@
 //
 //   joining ──> member ──(2/3 of the certificate's life)──> renewing ──> member
 //      └──(refused for good)──> failed
-import type { Api } from '#client/api.ts';
-import type { CredentialStore, HostRecord } from '#client/credentials.ts';
-import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from '#client/join.ts';
+import type { Api } from '../api.ts';
+import type { CredentialStore, HostRecord } from '../credentials.ts';
+import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from '../join.ts';
 import { parseX509 } from '#core/certs/x509/parse.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { sleep, type Clock } from '#core/clock.ts';

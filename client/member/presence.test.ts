@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Api } from '#client/api.ts';
-import type { HostRecord } from '#client/credentials.ts';
+import type { Api } from '../api.ts';
+import type { HostRecord } from '../credentials.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';

@@ -2,7 +2,7 @@
 // So one that loses its network is still listed for a while, and one that is switched off goes at once.
 import { heartbeat } from '#core/api/join.ts';
 import { sleep, type Clock } from '#core/clock.ts';
-import type { HostRecord } from '#client/credentials.ts';
+import type { HostRecord } from '../credentials.ts';
 import { formatDuration } from '#core/duration.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
