@@ -1,0 +1,39 @@
+// What the parts of the SSH service share: who is connected, what they may do here, and where it is told.
+import type { UserIdentity } from '#core/identity.ts';
+import type { MergedOptions } from '#core/access/options.ts';
+import type { SshGrant } from '#core/certs/ssh/verify.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import type { SshConnection } from '#wire/ssh/ssh.ts';
+
+/** The outcome of authentication and of the decision, for one connection. */
+export interface SshAccess {
+  readonly identity: UserIdentity;
+  /** The account on this machine. */
+  readonly login: string;
+  readonly grant: SshGrant;
+  readonly options: MergedOptions;
+  readonly roles: readonly string[];
+  /** `ip:port` of the person's client, also when a proxy is in between. */
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+}
+
+/** An event as client/audit-sender.ts takes it; events/catalogue-session.ts says which fields there are. */
+export type AgentEvent = { readonly event: string } & Readonly<Record<string, unknown>>;
+
+export interface SshHost {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hostId: string;
+  readonly hostname: string;
+  readonly clusterName: string;
+  readonly dataDir: string;
+  labels(): Readonly<Record<string, string>>;
+  emit(event: AgentEvent): void;
+}
+
+export interface SshPeer {
+  readonly access: SshAccess;
+  readonly connection: SshConnection;
+}
