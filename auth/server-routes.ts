@@ -6,7 +6,7 @@ import { hasSecrets } from '#core/schema/redact.ts';
 import type { Schema } from '#core/schema/schema.ts';
 import type { RouteAccess } from './guard/access.ts';
 import type { Caller } from './guard/caller.ts';
-import { RateLimit } from './guard/rate-limit.ts';
+import { RateLimit } from '#core/rate-limit.ts';
 import type { Route, ServerContext } from './routes/server-context.ts';
 
 export interface RouteConfig {

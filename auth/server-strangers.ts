@@ -3,7 +3,7 @@
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { networkOf } from './guard/rate-limit.ts';
+import { networkOf } from '#core/rate-limit.ts';
 
 /** To be called before the server listens. What is beyond `most` is dropped; members are never counted. */
 export function boundStrangers(server: Server, most: number): void {

@@ -15,7 +15,7 @@ import type { Caller } from './caller.ts';
 import { decide, isUnfiltered, visible, type Answer } from './decide.ts';
 import { openHolds, type Hold, type Holds } from './hold.ts';
 import { Identifier } from './identify.ts';
-import { plainAddress } from './rate-limit.ts';
+import { plainAddress } from '#core/rate-limit.ts';
 import { denial, StrangerRefusals } from './refusals.ts';
 import { isStanding, StandingTable, type Standing } from './standing.ts';
 

@@ -7,7 +7,7 @@ import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import { actorOf, type Caller } from './caller.ts';
-import { RateLimit } from './rate-limit.ts';
+import { RateLimit } from '#core/rate-limit.ts';
 
 /** How many anonymous refusals of one address are put in the audit log before it is one every ten seconds. */
 const QUIET_AFTER = 20;

@@ -7,7 +7,7 @@ import type { HostIdentity } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import type { StaticToken } from '#join/method.ts';
 import type { Caller } from '../guard/caller.ts';
-import { RateLimit } from '../guard/rate-limit.ts';
+import { RateLimit } from '#core/rate-limit.ts';
 import { denial } from '../guard/refusals.ts';
 import type { IssueContext } from '../issue/context.ts';
 import { handler, type Handler } from '../routes/handler.ts';

@@ -6,7 +6,7 @@ import type { SystemRole } from '#core/identity.ts';
 import type { StaticToken } from '#join/method.ts';
 import { tokenDigest } from '#kinds/token/kind.ts';
 import type { Caller } from '../guard/caller.ts';
-import type { RateLimit } from '../guard/rate-limit.ts';
+import type { RateLimit } from '#core/rate-limit.ts';
 import type { IssueContext } from '../issue/context.ts';
 import { issueHost } from '../issue/host.ts';
 import type { KeyTexts } from '../issue/subject-keys.ts';

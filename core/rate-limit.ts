@@ -1,7 +1,7 @@
-// How often one address may fail: a bucket of tries per address that fills again with time. Apart from the guard
-// because it knows nothing of identities. The table of addresses is bounded, so that a flood cannot fill memory.
-import { parseIp } from '#core/certs/ip-address.ts';
-import type { Clock } from '#core/clock.ts';
+// How often one address may fail: a bucket of tries per address that fills again with time. In core because the auth
+// service and the proxy both count strangers. The table of addresses is bounded, so that a flood cannot fill memory.
+import { parseIp } from './certs/ip-address.ts';
+import type { Clock } from './clock.ts';
 
 export interface RateLimitOptions {
   readonly clock: Clock;
