@@ -37,3 +37,23 @@ export interface SshPeer {
   readonly access: SshAccess;
   readonly connection: SshConnection;
 }
+
+/** The payload of an `x11-req` (RFC 4254 6.3.1), as the client sent it. */
+export interface X11Request {
+  readonly singleConnection: boolean;
+  readonly protocol: string;
+  /** Hex digits. */
+  readonly cookie: string;
+  readonly screen: number;
+}
+
+/**
+ * What the sessions of one connection ask of its forwards. Made per connection; everything it opened is closed with the
+ * connection. Role, certificate and configuration are checked inside: undefined is a refusal that was put on record.
+ */
+export interface SessionForwards {
+  /** `auth-agent-req@openssh.com`: the value of SSH_AUTH_SOCK. One socket serves all sessions of the connection. */
+  openAgent(): Promise<string | undefined>;
+  /** `x11-req`: the value of DISPLAY. The caller closes it when its session ends. */
+  openX11(request: X11Request): Promise<{ readonly display: string; close(): void } | undefined>;
+}
