@@ -1,0 +1,231 @@
+// Splices of real sockets on loopback, and of other streams: bytes, ends, errors and what a slow reader costs.
+import { createHash, randomBytes } from 'node:crypto';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeClock } from '#test/kit/clock.ts';
+import { letOthersWork, until } from '#test/kit/until.ts';
+import { isAdoptable } from './adopted-socket.ts';
+import { splice, type Splice, type SpliceOptions } from './splice.ts';
+
+let server: Server;
+const sockets: Socket[] = [];
+
+beforeEach(async () => {
+  server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const keep = (socket: Socket): Socket => {
+  sockets.push(socket);
+  socket.on('error', () => {});
+  return socket;
+};
+
+/** Two ends of one TCP connection: the far one is ours, the near one is to be spliced. */
+async function pair(): Promise<{ far: Socket; near: Socket }> {
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  const { port } = server.address() as AddressInfo;
+  const far = keep(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
+  return { far, near: keep(await accepted) };
+}
+
+async function bridge(
+  options: SpliceOptions = {},
+): Promise<{ left: Socket; right: Socket; running: Splice }> {
+  const [a, b] = [await pair(), await pair()];
+  return { left: a.far, right: b.far, running: splice(a.near, b.near, options) };
+}
+
+/** Everything until the end, and its hash. */
+function readAll(socket: Socket): Promise<string> {
+  const hash = createHash('sha256');
+  socket.on('data', (part: Buffer) => hash.update(part));
+  return new Promise((resolve) => socket.once('end', () => resolve(hash.digest('hex'))));
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+function passThroughPair(): [Duplex, Duplex] {
+  const ends: Duplex[] = [];
+  const make = (other: () => Duplex | undefined): Duplex =>
+    new Duplex({
+      allowHalfOpen: true,
+      read() {},
+      write(part: Buffer, _encoding, done) {
+        other()?.push(part);
+        done();
+      },
+      final(done) {
+        other()?.push(null);
+        done();
+      },
+    });
+  ends.push(
+    make(() => ends[1]),
+    make(() => ends[0]),
+  );
+  return ends as [Duplex, Duplex];
+}
+
+describe('of two TCP sockets', () => {
+  it('ok: reads into memory of ours on this version of Node', async () => {
+    const { near } = await pair();
+    expect(isAdoptable(near)).toBe(true);
+  });
+
+  it('ok: 16 MiB each way at once arrive whole, and are counted', async () => {
+    const { left, right, running } = await bridge();
+    const [out, back] = [randomBytes(16 << 20), randomBytes(16 << 20)];
+    const [atRight, atLeft] = [readAll(right), readAll(left)];
+    left.end(out);
+    right.end(back);
+    expect(await atRight).toBe(hashOf(out));
+    expect(await atLeft).toBe(hashOf(back));
+    expect(await running.done).toEqual({});
+    expect([running.aToB, running.bToA]).toEqual([out.length, back.length]);
+  });
+
+  it('ok: bytes that came before, also put back ones, go first; so does what still waits to be written', async () => {
+    const [a, b] = [await pair(), await pair()];
+    a.far.write('one ');
+    const first = await new Promise<Buffer>((resolve) => a.near.once('data', resolve).resume());
+    a.near.pause();
+    a.near.unshift(first);
+    const header = randomBytes(8 << 20);
+    b.near.write(header);
+    a.far.end('two');
+    await letOthersWork();
+    const atRight = readAll(b.far);
+    const running = splice(a.near, b.near);
+    expect(await atRight).toBe(hashOf(Buffer.concat([header, Buffer.from('one two')])));
+    b.far.end();
+    await running.done;
+  });
+
+  it('ok: one end may be closed for writing while the other goes on', async () => {
+    const { left, right, running } = await bridge();
+    const asked = readAll(right);
+    left.end('question');
+    expect(await asked).toBe(hashOf(Buffer.from('question')));
+    const answered = readAll(left);
+    right.write('an');
+    await letOthersWork();
+    right.end('swer');
+    expect(await answered).toBe(hashOf(Buffer.from('answer')));
+    expect(await running.done).toEqual({});
+  });
+
+  it('ok: an end that came before the splice is passed on', async () => {
+    const [a, b] = [await pair(), await pair()];
+    a.far.end();
+    await letOthersWork();
+    const atRight = readAll(b.far);
+    splice(a.near, b.near);
+    expect(await atRight).toBe(hashOf(Buffer.alloc(0)));
+  });
+
+  it('S33 a reader that does not read stops the writer, and takes no memory', async () => {
+    const { left, running } = await bridge();
+    left.write(Buffer.alloc(128 << 20));
+    let held = -1;
+    while (held !== running.aToB) {
+      held = running.aToB;
+      for (let moment = 0; moment < 10; moment++) await letOthersWork();
+    }
+    // What the kernel keeps for four sockets, and one read of ours.
+    expect(held).toBeLessThan(32 << 20);
+    running.destroy();
+  });
+
+  it('ok: a cut of one side ends the other, whoever does it', async () => {
+    const first = await bridge();
+    const rightClosed = new Promise((resolve) => first.right.once('close', resolve));
+    first.right.on('end', () => first.right.end()).resume();
+    first.left.resetAndDestroy();
+    await rightClosed;
+    expect((await first.running.done).error).toMatchObject({ code: 'ECONNRESET' });
+
+    const [a, b] = [await pair(), await pair()];
+    const running = splice(a.near, b.near);
+    const closed = new Promise((resolve) => a.near.once('close', resolve));
+    b.near.destroy();
+    expect(await running.done).toEqual({});
+    // The owner of a socket that was taken over hears of its end.
+    await closed;
+  });
+
+  it('ok: nothing moving for the idle time ends it, moving bytes do not', async () => {
+    const clock = new FakeClock();
+    const { left, right, running } = await bridge({ idle: { clock, ms: 60_000 } });
+    right.resume();
+    for (let round = 0; round < 3; round++) {
+      const before = running.aToB;
+      left.write('x');
+      await until('the byte', () => running.aToB > before);
+      await clock.advance(60_000);
+    }
+    expect(right.destroyed).toBe(false);
+    await clock.advance(60_000);
+    expect((await running.done).error?.message).toContain('60 s');
+  });
+
+  it('ok: many small messages and large ones in turn keep their order', async () => {
+    const { left, right } = await bridge();
+    right.pipe(right);
+    const sent: Buffer[] = [];
+    const back = readAll(left);
+    for (const size of [
+      1,
+      4096,
+      1,
+      300_000,
+      ...Array.from({ length: 12 }, () => 9),
+      500_000,
+      2,
+      2048,
+      2048,
+    ]) {
+      const part = randomBytes(size);
+      sent.push(part);
+      left.write(part);
+      await letOthersWork();
+    }
+    left.end();
+    expect(await back).toBe(hashOf(Buffer.concat(sent)));
+  });
+});
+
+describe('of other streams', () => {
+  it('ok: a duplex and a socket, both ways, with ends', async () => {
+    const [ours, theirs] = passThroughPair();
+    const { far, near } = await pair();
+    const running = splice(theirs, near);
+    const out = randomBytes(3 << 20);
+    const atFar = readAll(far);
+    ours.end(out);
+    expect(await atFar).toBe(hashOf(out));
+    const parts: Buffer[] = [];
+    ours.on('data', (part: Buffer) => parts.push(part));
+    const ended = new Promise((resolve) => ours.once('end', resolve));
+    far.end('back');
+    await ended;
+    expect(Buffer.concat(parts).toString()).toBe('back');
+    expect(await running.done).toEqual({});
+    expect(theirs.destroyed).toBe(true);
+  });
+
+  it('ok: an error of one is the end of both', async () => {
+    const [, theirs] = passThroughPair();
+    const { near } = await pair();
+    const running = splice(theirs, near);
+    theirs.destroy(new Error('broken'));
+    expect((await running.done).error?.message).toBe('broken');
+    expect(near.destroyed).toBe(true);
+  });
+});
