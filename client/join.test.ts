@@ -65,7 +65,7 @@ const refusal = (promise: Promise<unknown>): Promise<GatehouseError> =>
 const beat = async (record: HostRecord): Promise<void> => {
   const api = openHostApi(record);
   try {
-    await api.call(heartbeat, { version: '0.1.0', ttl: '10m', resources: [] });
+    await api.call(heartbeat, { version: '0.1.0', ttl: '10m', resources: [], ended: [] });
   } finally {
     api.close();
   }

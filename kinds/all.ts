@@ -12,7 +12,9 @@ import { lockKind } from './lock/kind.ts';
 import { loginAttemptsKind } from './login-attempts/kind.ts';
 import { mfaDeviceKind } from './mfa-device/kind.ts';
 import { nodeKind } from './node/kind.ts';
+import { proxyKind } from './proxy/kind.ts';
 import { roleKind } from './role/kind.ts';
+import { sessionKind } from './session/kind.ts';
 import { sessionRecordingConfigKind } from './session-recording-config/kind.ts';
 import { tokenKind } from './token/kind.ts';
 import { userPasswordKind } from './user-password/kind.ts';
@@ -33,7 +35,9 @@ export const KINDS: readonly Kind[] = [
   loginAttemptsKind,
   inviteKind,
   tokenKind,
+  proxyKind,
   nodeKind,
+  sessionKind,
   instanceKind,
   auditStateKind,
 ];

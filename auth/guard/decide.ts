@@ -8,7 +8,9 @@ import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { TokenSpec } from '#kinds/token/kind.ts';
+import type { SessionSpec } from '#kinds/session/kind.ts';
 import type { Verb } from './access.ts';
+import { decideLiveSession, decideRecording } from './decide-session.ts';
 import { hostMayRead, userMayRead } from './host-access.ts';
 import type { Standing } from './standing.ts';
 
@@ -77,12 +79,16 @@ export function isUnfiltered(standing: Standing, kind: string): boolean {
 }
 
 /** Kinds of which users see a part, whatever the rules say. */
-const DIFFERING: readonly string[] = ['node', 'token'];
+const DIFFERING: readonly string[] = ['node', 'token', 'session'];
 
 const hasConditions = (access: AccessSet, kind: string): boolean => dependsOnResource(access, kind, 'read');
 
 function decideForUser(access: AccessSet, question: Question): Answer {
   const { kind, verb, resource, session } = question;
+  if (kind === 'session' && resource !== undefined) {
+    return decideLiveSession(access, verb, resource as Resource<SessionSpec>);
+  }
+  if (kind === 'session' && session !== undefined) return decideRecording(access, verb, session);
   const described = resource && { name: resource.metadata.name, labels: resource.metadata.labels };
   const byRules =
     question.whole === true

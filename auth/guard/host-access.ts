@@ -44,6 +44,16 @@ export const MEMBER_READS: Readonly<Record<string, Row>> = {
     users: true,
     why: 'the proxy finds the target of a connection by it; users see those that their roles select',
   },
+  proxy: {
+    hosts: 'any',
+    users: true,
+    why: 'agents keep tunnels to all of them, and users are told where to connect',
+  },
+  session: {
+    hosts: ['proxy'],
+    users: true,
+    why: 'the proxy finds the session that somebody joins; users see those that are theirs or that roles let them see or join',
+  },
 };
 
 const READING: readonly Verb[] = ['list', 'read'];
@@ -54,7 +64,7 @@ export function hostMayRead(roles: readonly SystemRole[], kind: string, verb: Ve
   return row.hosts === 'any' || row.hosts.some((role) => roles.includes(role));
 }
 
-/** Before the deny rules of the user's roles, and for nodes before their labels. */
+/** Before the deny rules of the user's roles, and for nodes and live sessions before what they are about. */
 export function userMayRead(kind: string, verb: Verb): boolean {
   return READING.includes(verb) && Object.hasOwn(MEMBER_READS, kind) && MEMBER_READS[kind]?.users === true;
 }

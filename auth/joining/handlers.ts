@@ -4,7 +4,6 @@ import type { Clock } from '#core/clock.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { HostIdentity } from '#core/identity.ts';
-import type { Resource } from '#core/resource.ts';
 import type { StaticToken } from '#join/method.ts';
 import type { Caller } from '../guard/caller.ts';
 import { RateLimit } from '#core/rate-limit.ts';
@@ -26,6 +25,9 @@ export interface JoiningOptions {
 const FAILED_JOINS = { burst: 20, refillMs: 10_000 };
 /** Heartbeats and renewals of one host: 30 at once, then one every 2 s. An agent sends one in minutes. */
 const HOST_CALLS = { burst: 30, refillMs: 2_000, maxAddresses: 50_000 };
+
+/** Room for the sessions of a busy host. */
+const HEARTBEAT_LIMIT = 4 * 1024 * 1024;
 
 /** The limits are kept for as long as the handlers are: make them once per server. */
 export function joiningHandlers({ staticTokens, ownHost, clock }: JoiningOptions): readonly Handler[] {
@@ -51,18 +53,18 @@ export function joiningHandlers({ staticTokens, ownHost, clock }: JoiningOptions
   const heartbeatHandler = handler({
     endpoint: heartbeat,
     access: { to: 'host', roles: [] },
+    bodyLimit: HEARTBEAT_LIMIT,
     async handle(context, caller, request) {
       const identity = requireHost(context, caller, 'heartbeat', calls);
       const ttlMs = parseDuration(request.ttl);
-      let resources: readonly Resource[];
       try {
-        resources = planHeartbeat(identity, { ...request, ttlMs }, context.clock.now());
+        const resources = planHeartbeat(identity, { ...request, ttlMs }, context.clock.now());
+        await recordHeartbeat(context.state, identity.host_id, resources, request.ended);
       } catch (error) {
         if (!isCode(error, 'ACCESS_DENIED')) throw error;
         const resource = `instance/${identity.host_id}`;
         throw denial(context, caller, { action: 'heartbeat', resource, reasons: [error.message] });
       }
-      await recordHeartbeat(context.state, resources);
       return { server_version: context.serverVersion };
     },
   });

@@ -224,6 +224,57 @@ describe('heartbeat', () => {
     spec: { hostname: 'web-1', addr: '10.0.0.1:22', ...more },
   });
 
+  const proxyOf = (id: string, more: object = {}): object => ({
+    kind: 'proxy',
+    metadata: { name: id },
+    spec: { hostname: 'web-1', public_addrs: ['gate.example.com:443'], ...more },
+  });
+  const SESSION = '4c146ec8-eab6-41e6-b1b3-40167e68e931';
+  const session = (id: string, more: object = {}): object => ({
+    kind: 'session',
+    metadata: { name: SESSION },
+    spec: { host_id: id, server_id: id, user: 'joe', created: '2026-01-01T00:00:00Z', ...more },
+  });
+
+  it('ok: a proxy announces itself, and sessions on servers that it records', async () => {
+    const identity = identityIn(await join({ token: STATIC, roles: ['proxy'] }));
+    const id = identity.host_id;
+    await beat(identity, [proxyOf(id), session(id, { server_id: OTHER_ID })]);
+    expect(test.state.get('proxy', id)?.spec).toMatchObject({ public_addrs: ['gate.example.com:443'] });
+    expect(test.state.get('session', SESSION)?.spec).toMatchObject({ server_id: OTHER_ID });
+    expect((await refusal(beat(identity, [proxyOf(id, { hostname: 'auth' })]))).code).toBe('BAD_REQUEST');
+  });
+
+  it('ok: a session is there until its host says that it is over', async () => {
+    const identity = identityIn(await join());
+    await beat(identity, [session(identity.host_id)]);
+    expect(test.state.get('session', SESSION)?.metadata.expires).toBe('2026-01-01T00:10:00Z');
+    await call('/v1/heartbeat', identity, { version: '1', ttl: '10m', resources: [], ended: [SESSION, 'x'] });
+    expect(test.state.get('session', SESSION)).toBeUndefined();
+  });
+
+  it('S18 a session of another host is neither taken over nor ended', async () => {
+    const owner = identityIn(await join());
+    await beat(owner, [session(owner.host_id)]);
+    const thief = identityIn(await join({ token: STATIC, roles: ['proxy'] }));
+    const before = test.state.revision();
+    expect((await refusal(beat(thief, [session(thief.host_id)]))).code).toBe('ACCESS_DENIED');
+    expect(test.state.revision()).toBe(before);
+    await call('/v1/heartbeat', thief, { version: '1', ttl: '10m', resources: [], ended: [SESSION] });
+    expect(test.state.get('session', SESSION)?.spec).toMatchObject({ host_id: owner.host_id });
+  });
+
+  it('ok: a thousand sessions at once, and no more', async () => {
+    const identity = identityIn(await join());
+    const many = Array.from({ length: 1001 }, (_, i) => ({
+      ...session(identity.host_id),
+      metadata: { name: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` },
+    }));
+    expect((await refusal(beat(identity, many))).code).toBe('TOO_LARGE');
+    await beat(identity, [node(identity.host_id), ...many.slice(1)]);
+    expect([...test.state.list('session')]).toHaveLength(1000);
+  });
+
   it('ok: the instance and its node, for as long as it beats', async () => {
     const identity = identityIn(await join());
     const id = identity.host_id;
@@ -286,6 +337,10 @@ describe('heartbeat', () => {
     ['S18 the host name of another server', (id) => [node(id, { hostname: 'prod-db' })], 'BAD_REQUEST'],
     ['a node that is not valid', (id) => [node(id, { surprise: 1 })], 'INVALID_RESOURCE'],
     ['two nodes', (id) => [node(id), node(id)], 'TOO_LARGE'],
+    ['S18 a proxy, of a host that is none', (id) => [proxyOf(id)], 'ACCESS_DENIED'],
+    ['S18 a session on another host', (id) => [session(id, { host_id: OTHER_ID })], 'ACCESS_DENIED'],
+    ['S18 a session to another server', (id) => [session(id, { server_id: OTHER_ID })], 'ACCESS_DENIED'],
+    ['a session twice', (id) => [session(id), session(id)], 'BAD_REQUEST'],
     [
       'labels without end',
       (id) => [

@@ -15,6 +15,8 @@ beforeAll(async () => {
   host = house.issueHost(['node']);
   await house.put('token', TOKEN, { roles: ['node'] });
   await house.put('node', 'n1', { hostname: 'n1', addr: '10.0.0.1:3022' });
+  await house.put('proxy', 'p1', { hostname: 'p1' });
+  await house.put('session', SESSION, { host_id: 'n1', server_id: 'n1', user: 'joe', created: NOW });
   await house.put('instance', 'i1', {
     host_id: 'i1',
     hostname: 'i1',
@@ -25,6 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => house.close());
 
+const SESSION = '4c146ec8-eab6-41e6-b1b3-40167e68e931';
 const NOW = '2026-01-01T00:00:00Z';
 const TOKEN = 'join-token-8d1c7f0b9a';
 const PASSWORD = 'four unrelated words here';
@@ -103,6 +106,20 @@ test('S35 what hands out certificates, links and copies is on record', async () 
       'DELETE /v1/resources/nodes/:name',
       amy,
       'DELETE /v1/resources/nodes/n1',
+      undefined,
+      ['resource.delete'],
+    ],
+    [
+      'DELETE /v1/resources/proxies/:name',
+      amy,
+      'DELETE /v1/resources/proxies/p1',
+      undefined,
+      ['resource.delete'],
+    ],
+    [
+      'DELETE /v1/resources/sessions/:name',
+      amy,
+      `DELETE /v1/resources/sessions/${SESSION}`,
       undefined,
       ['resource.delete'],
     ],

@@ -22,6 +22,7 @@ const NODE_READS = [
   'cluster_networking_config',
   'session_recording_config',
   'lock',
+  'proxy',
   'role',
 ];
 const READ: readonly Verb[] = ['list', 'read'];
@@ -49,7 +50,7 @@ const EDITED = [
   'session_recording_config',
   'node',
 ];
-const EVERY_USER = all(['cluster_name', 'cert_authority', 'node'], READ);
+const EVERY_USER = all(['cluster_name', 'cert_authority', 'node', 'proxy', 'session'], READ);
 
 /** What each sort of caller may do, spelled out. */
 const RIGHTS = {
@@ -64,11 +65,11 @@ const RIGHTS = {
   editor: { sort: 'user', may: [...EVERY_USER, ...all(EDITED, EVERY_VERB)] },
   'the role admin': { sort: 'user', may: ['*'] },
   'a node': { sort: 'host', roles: ['node'], may: all(NODE_READS, READ) },
-  'a proxy': { sort: 'host', roles: ['proxy'], may: all([...NODE_READS, 'node'], READ) },
+  'a proxy': { sort: 'host', roles: ['proxy'], may: all([...NODE_READS, 'node', 'session'], READ) },
   'a host without roles': {
     sort: 'host',
     roles: [],
-    may: all(NODE_READS.slice(0, 6), READ),
+    may: all(NODE_READS.slice(0, 7), READ),
   },
   'the local admin': { sort: 'admin', may: ['*'] },
   'a certificate of another cluster': { sort: 'refused', may: [] },

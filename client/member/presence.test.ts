@@ -6,6 +6,7 @@ import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { until } from '#test/kit/until.ts';
 import { backoffMs } from './backoff.ts';
+import { openLiveSessions, type LiveSession, type LiveSessions } from './live-sessions.ts';
 import { startPresence, type Presence } from './presence.ts';
 
 interface Beat {
@@ -13,13 +14,18 @@ interface Beat {
   readonly ttl: string;
 }
 
-type Call = (request: { ttl: string }) => Promise<object>;
+interface Request {
+  readonly ttl: string;
+  readonly resources: readonly { readonly kind: string; readonly metadata: { readonly name: string } }[];
+  readonly ended: readonly string[];
+}
+type Call = (request: Request) => Promise<object>;
 
-function startWith(clock: FakeClock, call: Call): Presence {
+function startWith(clock: FakeClock, call: Call, sessions?: LiveSessions): Presence {
   const membership = {
     joined: Promise.resolve(),
-    record: () => ({}) as HostRecord,
-    api: () => ({ call: (_: unknown, request: { ttl: string }) => call(request) }) as unknown as Api,
+    record: () => ({ certificates: { host_id: 'h1' } }) as HostRecord,
+    api: () => ({ call: (_: unknown, request: Request) => call(request) }) as unknown as Api,
   };
   return startPresence({
     clock,
@@ -27,7 +33,8 @@ function startWith(clock: FakeClock, call: Call): Presence {
     version: '0.1.0',
     membership,
     ready: Promise.resolve(),
-    resources: () => [],
+    resources: () => [{ kind: 'node', version: 'v2', metadata: { name: 'h1' }, spec: {} }],
+    sessions,
   });
 }
 
@@ -99,4 +106,54 @@ it('ok: a server that says nothing holds up the end for no more than a second', 
   await clock.advance(1000);
   await until('the end', () => isClosed, 500);
   await closed;
+});
+
+const SESSION = { user: 'joe', participants: [] } as unknown as LiveSession;
+
+it('ok: sessions are told soon after they begin and end, not each by itself, and all of them every minute', async () => {
+  const clock = new FakeClock();
+  const sessions = openLiveSessions();
+  const told: { at: number; names: string[]; ended: readonly string[] }[] = [];
+  const start = clock.now();
+  const presence = startWith(
+    clock,
+    async ({ resources, ended }) => {
+      told.push({ at: clock.now() - start, names: resources.map(({ metadata }) => metadata.name), ended });
+      return { server_version: '0.1.0' };
+    },
+    sessions,
+  );
+  await clock.advance(0);
+  await clock.advance(10_000);
+  for (let i = 0; i < 10; i++) sessions.set(`s${i}`, SESSION);
+  await clock.advance(0);
+  await clock.advance(300);
+  expect(told.slice(1)).toEqual([
+    { at: 10_250, names: Array.from({ length: 10 }, (_, i) => `s${i}`), ended: [] },
+  ]);
+  sessions.end('s0');
+  sessions.end('s0');
+  sessions.set('s1', { ...SESSION, state: 'pending' });
+  await clock.advance(0);
+  await clock.advance(2500);
+  expect(told.slice(2)).toEqual([{ at: 12_750, names: ['s1'], ended: ['s0'] }]);
+  await clock.advance(60_000);
+  expect(told[3]?.names).toEqual(['h1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's1']);
+  await presence.close({ isReplaced: true });
+  expect(told).toHaveLength(4);
+});
+
+it('ok: what was not heard is told again, and of very many sessions each has its turn', async () => {
+  const sessions = openLiveSessions();
+  for (let i = 0; i < 1500; i++) sessions.set(`s${i}`, SESSION);
+  const first = sessions.news(true);
+  expect(sessions.news(true)).toEqual(first);
+  sessions.set('s7', { ...SESSION, state: 'pending' });
+  sessions.told(first);
+  const second = sessions.news(true);
+  expect(second.live.map(([id]) => id)).toEqual(
+    expect.arrayContaining(['s7', ...Array.from({ length: 500 }, (_, i) => `s${i + 1000}`)]),
+  );
+  sessions.told(second);
+  expect(sessions.hasNews).toBe(false);
 });

@@ -1,5 +1,6 @@
 // Heartbeats: the machine tells the auth service that it is there, every minute or so, and that this holds for ten.
-// So one that loses its network is still listed for a while, and one that is switched off goes at once.
+// So one that loses its network is still listed for a while, and one that is switched off goes at once. Sessions that
+// begin or end are told within a second or so.
 import { heartbeat } from '#core/api/join.ts';
 import { sleep, type Clock } from '#core/clock.ts';
 import type { HostRecord } from '../credentials.ts';
@@ -7,6 +8,7 @@ import { formatDuration } from '#core/duration.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { backoffMs, jittered } from './backoff.ts';
+import { sessionDocument, type LiveSessions } from './live-sessions.ts';
 import type { Membership } from './membership.ts';
 
 export const HEARTBEAT_MS = 60_000;
@@ -15,6 +17,10 @@ const BACKOFF = { firstMs: 1000, maxMs: 60_000 };
 /** Without an answer for this long, the machine is as good as cut off. */
 const STALE_MS = 3 * HEARTBEAT_MS;
 const GOODBYE_MS = 1000;
+/** News of sessions wait for more of them … */
+const GATHER_MS = 250;
+/** … and for as long since the last ones: auth takes one call of a host in two seconds. */
+const NEWS_MS = 2500;
 
 export interface PresenceOptions {
   readonly clock: Clock;
@@ -24,13 +30,18 @@ export interface PresenceOptions {
   /** The first heartbeat waits for it. */
   readonly ready: Promise<void>;
   readonly resources: (record: HostRecord) => readonly Resource[];
+  /** What the host carries; left out where it carries none. */
+  readonly sessions?: LiveSessions | undefined;
 }
 
 export interface Presence {
   readonly counts: { readonly sent: number; readonly failed: number };
   health(): { readonly ready: boolean; readonly reason?: string };
-  /** Takes the machine off the list if the auth service answers within a second. */
-  close(): Promise<void>;
+  /**
+   * Takes the machine off the list if the auth service answers within a second; not when `isReplaced`, because another
+   * process of the same host goes on.
+   */
+  close(options?: { readonly isReplaced?: boolean }): Promise<void>;
 }
 
 /** Starts at once; the caller closes it before the membership. */
@@ -46,9 +57,13 @@ class Heart implements Presence {
   #answeredAt: number | undefined;
   /** In a row. */
   #failures = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+  /** Ends the wait for the next heartbeat when there is news. */
+  #wake: (() => void) | undefined;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
+    options.sessions?.onChange(() => this.#wake?.());
     this.#running = this.#run().catch((error: unknown) => {
       if (!this.#closing.signal.aborted) options.log.error({ err: error }, 'heartbeats ended');
     });
@@ -63,7 +78,7 @@ class Heart implements Presence {
     return { ready: false, reason: `no heartbeat was answered for ${formatDuration(silentMs)}` };
   }
 
-  async close(): Promise<void> {
+  async close({ isReplaced = false }: { readonly isReplaced?: boolean } = {}): Promise<void> {
     this.#closing.abort();
     const { clock, membership } = this.#options;
     const late = new AbortController();
@@ -71,30 +86,65 @@ class Heart implements Presence {
     // A heartbeat may be on its way to a server that says nothing.
     await Promise.race([this.#running, isLate]);
     // Only to one that is there: nobody waits for a server that is down.
-    if (this.#answeredAt !== undefined && this.#failures === 0) {
-      await Promise.race([this.#send(membership.record(), 1000).catch(() => {}), isLate]);
+    if (!isReplaced && this.#answeredAt !== undefined && this.#failures === 0) {
+      await Promise.race([this.#send(membership.record(), 1000, true).catch(() => {}), isLate]);
     }
     late.abort();
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const { membership, clock, ready } = this.#options;
+    const { membership, ready } = this.#options;
     await Promise.race([Promise.all([membership.joined, ready]), aborted(signal)]);
     while (!signal.aborted) {
-      await this.#beat();
-      await sleep(
-        clock,
-        this.#failures > 0 ? backoffMs(BACKOFF, this.#failures) : jittered(HEARTBEAT_MS),
-        signal,
-      );
+      await this.#beat(true);
+      let nextAt = this.#nextAt();
+      while (await this.#hasNewsBefore(nextAt)) {
+        await this.#beat(false);
+        if (this.#failures > 0) nextAt = Math.min(nextAt, this.#nextAt());
+      }
     }
   }
 
-  async #beat(): Promise<void> {
+  #nextAt(): number {
+    const waitMs = this.#failures > 0 ? backoffMs(BACKOFF, this.#failures) : jittered(HEARTBEAT_MS);
+    return this.#options.clock.now() + waitMs;
+  }
+
+  /** Waits for the time, or for sessions to tell of; those of a host that nobody hears wait as well. */
+  async #hasNewsBefore(time: number): Promise<boolean> {
+    const { clock, sessions } = this.#options;
+    const { signal } = this.#closing;
+    while (clock.now() < time) {
+      const hasNews = sessions?.hasNews === true && this.#failures === 0;
+      const newsAt = Math.max(clock.now() + GATHER_MS, this.#toldAt + NEWS_MS);
+      if (!hasNews) await this.#sleepUntilWoken(time - clock.now());
+      else {
+        await sleep(clock, Math.min(newsAt, time) - clock.now(), signal);
+        return clock.now() < time;
+      }
+    }
+    return false;
+  }
+
+  async #sleepUntilWoken(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    try {
+      await sleep(this.#options.clock, ms, AbortSignal.any([signal, woken.signal]));
+    } catch (error) {
+      if (signal.aborted) throw error;
+    } finally {
+      this.#wake = undefined;
+    }
+  }
+
+  /** With everything, or only with what is new. */
+  async #beat(all: boolean): Promise<void> {
     const { clock, log, membership } = this.#options;
     try {
-      await this.#send(membership.record(), PRESENCE_MS);
+      await this.#send(membership.record(), PRESENCE_MS, all);
     } catch (error) {
       this.counts = { ...this.counts, failed: this.counts.failed + 1 };
       this.#failures++;
@@ -110,12 +160,23 @@ class Heart implements Presence {
     this.counts = { ...this.counts, sent: this.counts.sent + 1 };
   }
 
-  async #send(record: HostRecord | undefined, ttlMs: number): Promise<void> {
+  async #send(record: HostRecord | undefined, ttlMs: number, all: boolean): Promise<void> {
     if (record === undefined) return;
-    const { membership, version, resources } = this.#options;
-    await membership
-      .api()
-      .call(heartbeat, { version, ttl: formatDuration(ttlMs), resources: [...resources(record)] as never });
+    const { membership, version, resources, sessions, clock } = this.#options;
+    const news = sessions?.news(all) ?? { live: [], ended: [] };
+    const { host_id } = record.certificates;
+    const documents = [
+      ...(all ? resources(record) : []),
+      ...news.live.map((session) => sessionDocument(host_id, session)),
+    ];
+    this.#toldAt = clock.now();
+    await membership.api().call(heartbeat, {
+      version,
+      ttl: formatDuration(ttlMs),
+      resources: documents as never,
+      ended: news.ended,
+    });
+    sessions?.told(news);
   }
 }
 

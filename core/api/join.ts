@@ -52,12 +52,14 @@ export const renewHost = endpoint({
 export const heartbeat = endpoint({
   method: 'POST',
   path: '/v1/heartbeat',
-  says: 'Presence of the host that calls: its own `node` resource and instance record, with a time to live.',
+  says: 'Presence of the host that calls: what it serves, the sessions it carries, and its instance record, with a time to live.',
   request: s.object({
     version: s.string({ maxLength: 64 }),
     ttl: s.withDefault(s.duration({ minMs: 1000 }), '10m'),
-    /** The presence resources this host serves; each must carry its host id as name. */
-    resources: s.withDefault(s.list(s.json(), { max: 1000 }), []),
+    /** Its own `node` and `proxy`, named by its host id, and live sessions whose `host_id` it is. */
+    resources: s.withDefault(s.list(s.json(), { max: 1002 }), []),
+    /** Ids of its sessions that are over; they are taken off the list at once. */
+    ended: s.withDefault(s.list(s.string({ maxLength: 64 }), { max: 1000 }), []),
   }),
   reply: s.object({ server_version: s.string() }),
 });

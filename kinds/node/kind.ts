@@ -31,7 +31,9 @@ const spec = s.object({
   rotation: s.optional(rotation),
   version: s.optional(s.string({ maxLength: 128, description: 'Version of the agent.' })),
   use_tunnel: s.withDefault(s.boolean({ description: 'The agent keeps a tunnel open to the proxy.' }), false),
-  proxy_ids: s.optional(s.list(s.string({ maxLength: 253 }), { max: 256 })),
+  proxy_ids: s.optional(
+    s.list(s.string({ maxLength: 253 }), { max: 256, description: 'Proxies that hold a tunnel of it.' }),
+  ),
 });
 
 export type NodeSpec = s.Infer<typeof spec>;
