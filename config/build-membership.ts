@@ -26,14 +26,12 @@ export function buildMembership(
   findings: Findings,
 ): Membership {
   const proxyServer = buildProxyServer(file, findings);
-  const remote = buildAuthServers(file, flags, findings);
+  const remote = buildAuthServers(file, flags, proxyServer, findings);
   const join = buildJoin(file, flags, findings);
   if (auth === undefined && needed && remote.length === 0) {
     findings.problem(
       [file.top],
-      proxyServer === undefined
-        ? 'needs auth_server: the address of the auth service, which does not run here'
-        : 'needs auth_server: joining through a proxy (proxy_server) is not part of this release',
+      'needs auth_server: the address of the auth service, which does not run here, or of a proxy (proxy_server)',
     );
   }
   if (auth !== undefined && remote.length > 0 && needed) {
@@ -59,20 +57,26 @@ function localAddress({ host, port }: Address): Address {
 function buildProxyServer({ global, top }: FileContents, findings: Findings): Address | undefined {
   const text = global.proxy_server;
   if (text === undefined) return undefined;
-  findings.notice(
-    [top, 'proxy_server'],
-    'joining through a proxy is not part of this release; it is ignored',
-  );
   return findings.attempt([top, 'proxy_server'], () => parseAddress(text, PORTS.web));
 }
 
-function buildAuthServers({ global, top }: FileContents, flags: ConfigFlags, findings: Findings): Address[] {
+/** A proxy passes calls on to the auth service, so its web port is as good an address. */
+function buildAuthServers(
+  { global, top }: FileContents,
+  flags: ConfigFlags,
+  proxyServer: Address | undefined,
+  findings: Findings,
+): Address[] {
   if (flags.authServer !== undefined) {
     return findings.attemptAll(['--auth-server'], flags.authServer.split(','), (text) =>
       parseAddress(text, PORTS.auth),
     );
   }
-  const { auth_server, auth_servers } = global;
+  const { auth_server, auth_servers, proxy_server } = global;
+  if (proxy_server !== undefined && (auth_server ?? auth_servers) !== undefined) {
+    findings.problem([top, 'proxy_server'], 'must be left out when auth_server or auth_servers is set');
+  }
+  if (proxyServer !== undefined) return [proxyServer];
   if (auth_server !== undefined && auth_servers !== undefined) {
     findings.problem([top, 'auth_servers'], 'must be left out when auth_server is set');
   }

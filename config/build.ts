@@ -3,6 +3,7 @@ import type { SystemRole } from '#core/identity.ts';
 import { isHost, parseAddress, type Address } from './address.ts';
 import { buildAuth } from './build-auth.ts';
 import { buildMembership } from './build-membership.ts';
+import { buildProxy } from './build-proxy.ts';
 import { buildSsh } from './build-ssh.ts';
 import type { Config, LogConfig, Severity } from './config.ts';
 import type { FileContents } from './file.ts';
@@ -19,7 +20,8 @@ export function build(file: FileContents, hostname: string, flags: ConfigFlags, 
   const runs = services(file, flags, findings);
   const auth = runs.auth ? buildAuth(file, findings) : undefined;
   const ssh = runs.ssh ? buildSsh(file.ssh ?? {}, flags.labels, findings) : undefined;
-  if (auth === undefined && ssh === undefined) {
+  const proxy = runs.proxy ? buildProxy(file, flags, findings) : undefined;
+  if (auth === undefined && ssh === undefined && proxy === undefined) {
     findings.notice([top], 'no service of this release is enabled; nothing would run');
   }
   noticeGlobal(file, findings);
@@ -31,9 +33,10 @@ export function build(file: FileContents, hostname: string, flags: ConfigFlags, 
     advertiseIp: buildAdvertiseIp(file, findings),
     log: buildLog(file, flags),
     connectionLimits: buildLimits(file),
-    ...buildMembership(file, flags, auth, ssh !== undefined, findings),
+    ...buildMembership(file, flags, auth, ssh !== undefined || proxy !== undefined, findings),
     auth,
     ssh,
+    proxy,
   });
 }
 
@@ -68,19 +71,22 @@ function services(
   file: FileContents,
   flags: ConfigFlags,
   findings: Findings,
-): { auth: boolean; ssh: boolean } {
+): { auth: boolean; ssh: boolean; proxy: boolean } {
   const { roles } = flags;
   if (roles !== undefined) {
     for (const role of roles) if (!RUNNING_ROLES.has(role)) findings.notice(['--roles'], notPart(role));
-    return { auth: roles.includes('auth'), ssh: roles.includes('node') };
+    return { auth: roles.includes('auth'), ssh: roles.includes('node'), proxy: roles.includes('proxy') };
   }
   for (const [name, section] of Object.entries(file.later)) {
     if (section.enabled !== false) findings.notice([name], notPart(name));
   }
-  return { auth: authRuns(file, flags, findings), ssh: file.ssh?.enabled ?? true };
+  const auth = authRuns(file, flags, findings);
+  // A public door opens where a cluster is set up, and elsewhere only when the file speaks of it.
+  const proxy = file.proxy === undefined ? auth : (file.proxy.enabled ?? true);
+  return { auth, ssh: file.ssh?.enabled ?? true, proxy };
 }
 
-const RUNNING_ROLES: ReadonlySet<SystemRole> = new Set(['auth', 'node']);
+const RUNNING_ROLES: ReadonlySet<SystemRole> = new Set(['auth', 'node', 'proxy']);
 const notPart = (what: string): string => `${what} is not part of this release; it is ignored`;
 
 function authRuns(file: FileContents, flags: ConfigFlags, findings: Findings): boolean {

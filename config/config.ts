@@ -63,6 +63,34 @@ export interface SshConfig {
   readonly allowTcpForwarding: boolean;
 }
 
+export interface KeypairFiles {
+  readonly keyFile: string;
+  readonly certFile: string;
+}
+
+export interface ProxyConfig {
+  /** Everything is served here. Default: 0.0.0.0:3080. */
+  readonly webListenAddr: Address;
+  /** Ports that serve one thing; unset: none but the web port. */
+  readonly sshListenAddr?: Address;
+  readonly tunnelListenAddr?: Address;
+  readonly peerListenAddr?: Address;
+  /** Empty: nodename and the web port. A port of 0 is the one that is bound. */
+  readonly publicAddrs: readonly Address[];
+  readonly sshPublicAddrs: readonly Address[];
+  readonly tunnelPublicAddrs: readonly Address[];
+  readonly peerPublicAddr?: Address;
+  /** Empty: a self-signed pair in the data folder. */
+  readonly httpsKeypairs: readonly KeypairFiles[];
+  /** 0: they are read once. Default: 1 minute. */
+  readonly httpsReloadMs: number;
+  /** Networks of balancers that may send PROXY headers; empty: nobody may. */
+  readonly proxyProtocolFrom: readonly string[];
+  readonly trustXForwardedFor: boolean;
+  /** The web port speaks plain HTTP to a balancer in front that ends TLS. */
+  readonly insecureNoTls: boolean;
+}
+
 export interface JoinConfig {
   readonly method: 'token';
   readonly token: TokenSource;
@@ -93,6 +121,7 @@ export interface Config {
   /** Unset: the service does not run here. */
   readonly auth?: AuthConfig;
   readonly ssh?: SshConfig;
+  readonly proxy?: ProxyConfig;
 }
 
 /** Something in the file that is valid and yet not, or not fully, in force. To be shown at start. */

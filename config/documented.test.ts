@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Config } from './config.ts';
 import { readConfig } from './read.ts';
 
-const AUTH_ONLY = ['auth 0.0.0.0:3025', 'ssh 0.0.0.0:3022'];
+const ALL = ['auth 0.0.0.0:3025', 'ssh 0.0.0.0:3022', 'proxy 0.0.0.0:3080'];
 
 interface Case {
   readonly text: string;
@@ -63,7 +63,7 @@ const storage = (lines: string): string => `teleport:\n  storage:\n${lines.repla
 const CASES: Record<string, Case> = {
   'the sample': {
     text: SAMPLE,
-    notices: ['proxy_service', 'teleport: the auth service runs here', 'teleport.ca_pin[0]: is not a pin'],
+    notices: ['teleport: the auth service runs here', 'teleport.ca_pin[0]: is not a pin'],
     also: (config) => {
       expect(config.auth?.clusterName).toBe('teleport-aws-us-east-1');
       expect(config.auth?.tokens.map(({ roles }) => roles)).toEqual([['proxy', 'node']]);
@@ -73,6 +73,18 @@ const CASES: Record<string, Case> = {
         { name: 'arch', command: ['/usr/bin/uname', '-p'], periodMs: 3_600_000 },
       ]);
       expect(config.dataDir).toBe('/var/lib/teleport');
+      expect(config.proxy).toMatchObject({
+        webListenAddr: { host: '0.0.0.0', port: 3080 },
+        sshListenAddr: { host: '0.0.0.0', port: 3023 },
+        tunnelListenAddr: { host: '0.0.0.0', port: 3024 },
+        publicAddrs: [{ host: 'TELEPORT_PUBLIC_DNS_NAME', port: 3080 }],
+        httpsKeypairs: [
+          {
+            keyFile: '/var/lib/teleport/webproxy_key.pem',
+            certFile: '/var/lib/teleport/webproxy_cert.pem',
+          },
+        ],
+      });
     },
   },
   'several public addresses': {
@@ -263,12 +275,9 @@ const CASES: Record<string, Case> = {
   'an application agent': {
     text: 'version: v3\nteleport:\n  join_params:\n    token_name: "/tmp/token"\n    method: token\n  proxy_server: "PROXY_ADDR"\nauth_service:\n  enabled: off\nproxy_service:\n  enabled: off\nssh_service:\n  enabled: off\napp_service:\n  enabled: "yes"\n  apps:\n  - name: "awsconsole"\n    uri: "https://console.aws.amazon.com/ec2/v2/home"',
     runs: [],
-    notices: [
-      'app_service',
-      'teleport: no service of this release',
-      'teleport.proxy_server: joining through a proxy',
-    ],
-    also: ({ join, proxyServer }) => {
+    notices: ['app_service', 'teleport: no service of this release'],
+    also: ({ join, proxyServer, authServers }) => {
+      expect(authServers).toEqual([proxyServer]);
       expect(join).toEqual({ method: 'token', token: { type: 'file', path: '/tmp/token' } });
       expect(proxyServer).toEqual({ host: 'PROXY_ADDR', port: 3080 });
     },
@@ -281,25 +290,21 @@ const CASES: Record<string, Case> = {
 
 const ALWAYS = /^(?:teleport: data_dir is not set|: auth_service is off because)/;
 
-describe.each(Object.entries(CASES))(
-  'documented: %s',
-  (_name, { text, runs = AUTH_ONLY, notices = [], also }) => {
-    it.each([
-      ['as printed', text],
-      ['with our names', text.replace(/^teleport:/m, 'gatehouse:')],
-    ])('ok: %s', (_form, given) => {
-      const read = readConfig(given, { source: 'teleport.yaml', hostname: 'localhost' });
-      const { auth, ssh } = read.config;
-      const running = Object.entries({ auth, ssh }).filter(([, service]) => service !== undefined);
-      expect(
-        running.map(([name, service]) => `${name} ${service?.listenAddr.host}:${service?.listenAddr.port}`),
-      ).toEqual(runs);
-      const lines = read.notices.map(({ path, message }) =>
-        `${path}: ${message}`.replace(/^gatehouse\b/, 'teleport'),
-      );
-      const others = lines.filter((line) => !ALWAYS.test(line));
-      expect(others.map((line, index) => line.slice(0, notices[index]?.length))).toEqual(notices);
-      also?.(read.config);
-    });
-  },
-);
+describe.each(Object.entries(CASES))('documented: %s', (_name, { text, runs = ALL, notices = [], also }) => {
+  it.each([
+    ['as printed', text],
+    ['with our names', text.replace(/^teleport:/m, 'gatehouse:')],
+  ])('ok: %s', (_form, given) => {
+    const read = readConfig(given, { source: 'teleport.yaml', hostname: 'localhost' });
+    const { auth, ssh, proxy } = read.config;
+    const listeners = { auth: auth?.listenAddr, ssh: ssh?.listenAddr, proxy: proxy?.webListenAddr };
+    const running = Object.entries(listeners).filter(([, address]) => address !== undefined);
+    expect(running.map(([name, address]) => `${name} ${address?.host}:${address?.port}`)).toEqual(runs);
+    const lines = read.notices.map(({ path, message }) =>
+      `${path}: ${message}`.replace(/^gatehouse\b/, 'teleport'),
+    );
+    const others = lines.filter((line) => !ALWAYS.test(line));
+    expect(others.map((line, index) => line.slice(0, notices[index]?.length))).toEqual(notices);
+    also?.(read.config);
+  });
+});

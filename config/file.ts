@@ -3,6 +3,7 @@ import { isPlainObject } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 import { authSection, type AuthSection } from './sections/auth.ts';
 import { globalSection, type GlobalSection } from './sections/global.ts';
+import { proxySection, type ProxySection } from './sections/proxy.ts';
 import { LATER_SERVICES, sshSection, type LaterService, type SshSection } from './sections/services.ts';
 
 export const TOP_SECTIONS = ['gatehouse', 'teleport'] as const;
@@ -15,10 +16,16 @@ export interface FileContents {
   readonly global: GlobalSection;
   readonly auth: AuthSection | undefined;
   readonly ssh: SshSection | undefined;
+  readonly proxy: ProxySection | undefined;
   readonly later: Readonly<Partial<Record<LaterService, { readonly enabled?: boolean }>>>;
 }
 
-const SERVICES = { auth_service: authSection, ssh_service: sshSection, ...LATER_SERVICES };
+const SERVICES = {
+  auth_service: authSection,
+  ssh_service: sshSection,
+  proxy_service: proxySection,
+  ...LATER_SERVICES,
+};
 
 /** For the reference page: every key there is, under the name of the first section that we print. */
 export const fileSchema = schemaFor('gatehouse');
@@ -62,6 +69,7 @@ export function contentsOf(top: TopSection, checked: Record<string, unknown>): F
     global: (checked[top] ?? {}) as GlobalSection,
     auth: checked['auth_service'] as AuthSection | undefined,
     ssh: checked['ssh_service'] as SshSection | undefined,
+    proxy: checked['proxy_service'] as ProxySection | undefined,
     later,
   };
 }

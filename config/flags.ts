@@ -18,6 +18,8 @@ export interface ConfigFlags {
   readonly diagAddr?: string;
   /** Added to those of the file; wins for the same name. */
   readonly labels?: Labels;
+  /** The web port of the proxy is plain HTTP. */
+  readonly insecureNoTls?: boolean;
   /** Severity debug. */
   readonly debug?: boolean;
 }

@@ -7,6 +7,8 @@ export const PORTS = {
   proxySsh: 3023,
   /** Tunnels of agents to the proxy. */
   proxyTunnel: 3024,
+  /** Other proxies. */
+  proxyPeer: 3021,
   /** API of the auth service. */
   auth: 3025,
   /** Kubernetes API of the proxy. */

@@ -49,6 +49,19 @@ describe('defaults', () => {
         commands: [],
         allowTcpForwarding: true,
       },
+      proxy: {
+        webListenAddr: { host: '0.0.0.0', port: 3080 },
+        sshListenAddr: { host: '0.0.0.0', port: 3023 },
+        tunnelListenAddr: { host: '0.0.0.0', port: 3024 },
+        publicAddrs: [],
+        sshPublicAddrs: [],
+        tunnelPublicAddrs: [],
+        httpsKeypairs: [],
+        httpsReloadMs: 60_000,
+        proxyProtocolFrom: [],
+        trustXForwardedFor: false,
+        insecureNoTls: false,
+      },
     });
   });
 
@@ -103,21 +116,24 @@ describe('defaults', () => {
 
 describe('which services run', () => {
   const running = (text: string, flags: ConfigFlags = {}): string => {
-    const { auth, ssh } = read(text, flags).config;
-    return [auth && 'auth', ssh && 'node'].filter(Boolean).join('+');
+    const { auth, ssh, proxy } = read(text, flags).config;
+    return [auth && 'auth', ssh && 'node', proxy && 'proxy'].filter(Boolean).join('+');
   };
 
   it.each([
-    ['', {}, 'auth+node'],
-    ['ssh_service: {enabled: no}', {}, 'auth'],
-    ['ssh_service: {enabled: "off"}\nauth_service: {}', {}, 'auth'],
+    ['', {}, 'auth+node+proxy'],
+    ['ssh_service: {enabled: no}', {}, 'auth+proxy'],
+    ['ssh_service: {enabled: "off"}\nauth_service: {}', {}, 'auth+proxy'],
+    ['proxy_service: {enabled: no}', {}, 'auth+node'],
+    ['gatehouse: {auth_server: a}\nproxy_service:', {}, 'node+proxy'],
+    ['gatehouse: {proxy_server: a}', {}, 'node'],
     ['gatehouse: {auth_server: a}', {}, 'node'],
-    ['gatehouse: {auth_servers: [a]}\nauth_service: {cluster_name: b}', {}, 'auth+node'],
+    ['gatehouse: {auth_servers: [a]}\nauth_service: {cluster_name: b}', {}, 'auth+node+proxy'],
     ['auth_service: {enabled: false}\ngatehouse: {auth_server: a}', {}, 'node'],
     ['', { roles: ['auth'] }, 'auth'],
     ['', { authServer: 'a' }, 'node'],
     ['auth_service: {enabled: yes}', { roles: ['node'], authServer: 'a' }, 'node'],
-    ['', { roles: ['proxy', 'app'] }, ''],
+    ['', { roles: ['proxy', 'app'], authServer: 'a' }, 'proxy'],
   ] as const)('ok: %j with %j runs %s', (text, flags, expected) =>
     expect(running(text, flags)).toBe(expected),
   );
@@ -133,13 +149,15 @@ describe('which services run', () => {
   });
 
   it('ok: each service that is not there gives one notice', () => {
-    const text = 'proxy_service: {enabled: yes}\napp_service: {enabled: no}\ndb_service:\n  enabled: yes\n';
+    const text =
+      'db_service: {enabled: yes}\napp_service: {enabled: no}\nkubernetes_service:\n  enabled: yes\n';
+    const later = (name: string): string => `${name} is not part of this release; it is ignored`;
     expect(read(text).notices).toEqual([
-      { line: 1, path: 'proxy_service', message: 'proxy_service is not part of this release; it is ignored' },
-      { line: 3, path: 'db_service', message: 'db_service is not part of this release; it is ignored' },
+      { line: 1, path: 'db_service', message: later('db_service') },
+      { line: 3, path: 'kubernetes_service', message: later('kubernetes_service') },
     ]);
-    expect(read('', { roles: ['auth', 'proxy'] }).notices).toEqual([
-      { path: '--roles', message: 'proxy is not part of this release; it is ignored' },
+    expect(read('', { roles: ['auth', 'app'] }).notices).toEqual([
+      { path: '--roles', message: 'app is not part of this release; it is ignored' },
     ]);
   });
 
@@ -298,9 +316,9 @@ describe('refuses', () => {
       'needs auth_server: the address of the auth service, which does not run here',
     ],
     [
-      'a node behind a proxy',
-      'gatehouse:\n  proxy_server: a',
-      'needs auth_server: joining through a proxy (proxy_server) is not part of this release',
+      'both an auth server and a proxy',
+      'gatehouse:\n  proxy_server: a\n  auth_servers: [b]',
+      'line 2: gatehouse.proxy_server must be left out when auth_server or auth_servers is set',
     ],
     [
       'SHA-1 signatures',

@@ -7,13 +7,41 @@ export interface SampleOptions {
   readonly dataDir?: string;
 }
 
-/** The text of a config file for an auth service and a node on one machine. */
+const PROXY_AND_NODE = `proxy_service:
+  enabled: yes
+  # The one port that users and agents need: the web pages, SSH, tunnels and the auth API.
+  web_listen_addr: 0.0.0.0:3080
+  # SSH of users and tunnels of agents on ports of their own as well.
+  listen_addr: 0.0.0.0:3023
+  tunnel_listen_addr: 0.0.0.0:3024
+
+  # The name under which users and agents reach it; it is in the links of invites.
+  # public_addr: gatehouse.example.com:3080
+
+  # Certificates for that name. Without them one is made that browsers warn of.
+  # https_keypairs:
+  #   - key_file: /etc/gatehouse/web.key
+  #     cert_file: /etc/gatehouse/web.pem
+
+ssh_service:
+  enabled: yes
+  listen_addr: 0.0.0.0:3022
+  labels:
+    env: example
+  # Labels from what a command prints; the period is at least one minute.
+  commands:
+    - name: arch
+      command: [/usr/bin/uname, -m]
+      period: 1h0m0s
+`;
+
+/** The text of a config file for an auth service, a proxy and a node on one machine. */
 export function sampleConfig({ nodename, clusterName, dataDir = DEFAULT_DATA_DIR }: SampleOptions): string {
   const cluster =
     clusterName === undefined
       ? '# cluster_name: main.example.com'
       : `cluster_name: ${JSON.stringify(clusterName)}`;
-  return `# Gatehouse configuration: one auth service and one node on this machine.
+  return `# Gatehouse configuration: one auth service, one proxy and one node on this machine.
 # Every key is described in docs/reference/config.md. An unknown key is refused, with its line.
 version: v3
 gatehouse:
@@ -23,8 +51,9 @@ gatehouse:
   # Keys and state. Nobody but the user that runs Gatehouse may have access to it.
   data_dir: ${JSON.stringify(dataDir)}
 
-  # To join this machine to a cluster whose auth service is elsewhere, remove the section auth_service
-  # and fill in what \`gatectl nodes add\` prints:
+  # To join this machine to a cluster whose auth service is elsewhere, remove the sections auth_service and
+  # proxy_service and fill in what \`gatectl nodes add\` prints:
+  # (auth_server may also be the web port of a proxy, such as proxy.example.com:3080)
   # auth_server: 10.0.10.5:3025
   # join_params:
   #   method: token
@@ -63,15 +92,5 @@ auth_service:
     # otp: a one-time code besides the password; optional: for those who set it up; off
     second_factor: otp
 
-ssh_service:
-  enabled: yes
-  listen_addr: 0.0.0.0:3022
-  labels:
-    env: example
-  # Labels from what a command prints; the period is at least one minute.
-  commands:
-    - name: arch
-      command: [/usr/bin/uname, -m]
-      period: 1h0m0s
-`;
+${PROXY_AND_NODE}`;
 }

@@ -118,9 +118,13 @@ export const globalSection = s.object({
     }),
   ),
   ca_pin: words('Pins of the host authority, as gatectl status prints them; checked when joining.'),
-  auth_server: text('Where the auth service is, when it is not here. Default port: 3025.'),
+  auth_server: text(
+    'Where the auth service is, when it is not here, or the web port of a proxy. Default port: 3025.',
+  ),
   auth_servers: words('The same for several auth servers.'),
-  proxy_server: text('Accepted; joining through a proxy is not part of this release.'),
+  proxy_server: text(
+    'A proxy of the cluster, in place of auth_server: everything goes through its web port. Default port: 3080.',
+  ),
   log: s.optional(log),
   storage: s.optional(storage),
   connection_limits: s.optional(

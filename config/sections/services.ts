@@ -18,35 +18,6 @@ export const sshSection = s.object({
   disable_create_host_user: flag(),
 });
 
-const proxy = s.object({
-  enabled: flag(),
-  listen_addr: text(),
-  web_listen_addr: text(),
-  tunnel_listen_addr: text(),
-  peer_listen_addr: text(),
-  public_addr: words(),
-  ssh_public_addr: words(),
-  tunnel_public_addr: words(),
-  peer_public_addr: words(),
-  https_keypairs: s.optional(s.list(s.object({ key_file: s.string(), cert_file: s.string() }), { max: 64 })),
-  https_keypairs_reload_interval: s.optional(s.duration()),
-  https_key_file: text(),
-  https_cert_file: text(),
-  acme: any(),
-  kubernetes: any(),
-  kube_listen_addr: text(),
-  kube_public_addr: words(),
-  postgres_listen_addr: text(),
-  postgres_public_addr: words(),
-  mysql_listen_addr: text(),
-  mysql_public_addr: words(),
-  mongo_listen_addr: text(),
-  mongo_public_addr: words(),
-  proxy_protocol: text(),
-  trust_x_forwarded_for: flag(),
-  ui: any(),
-});
-
 const app = s.object({
   enabled: flag(),
   debug_app: flag(),
@@ -117,7 +88,6 @@ const kubernetes = s.object({
 
 /** Services whose keys are known and which this release does not have. */
 export const LATER_SERVICES = {
-  proxy_service: proxy,
   app_service: app,
   db_service: db,
   kubernetes_service: kubernetes,
