@@ -32,6 +32,8 @@ export interface Kind<S = unknown> {
   readonly audience: Audience;
   readonly description: string;
   readonly subKinds: readonly string[];
+  /** Of a presence kind: the sub kinds that no agent stands behind, so that people write them. */
+  readonly writtenSubKinds?: readonly string[];
   /** Accepted versions, oldest first. */
   readonly versions: readonly string[];
   /** Taken when a document has no version. */

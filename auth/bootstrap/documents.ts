@@ -89,13 +89,19 @@ function withoutRevision(resource: Resource): Resource {
 }
 
 function withoutUnusable(resources: readonly Resource[], now: number, notices: string[]): Resource[] {
-  const isPresence = ({ kind }: Resource): boolean => kindOf(kind).audience === 'presence';
+  const isPresence = ({ kind: name, sub_kind = '' }: Resource): boolean => {
+    const kind = kindOf(name);
+    return kind.audience === 'presence' && kind.writtenSubKinds?.includes(sub_kind) !== true;
+  };
   const isExpired = ({ metadata }: Resource): boolean =>
     metadata.expires !== undefined && Date.parse(metadata.expires) <= now;
   const count = (what: readonly unknown[], why: string): void => {
     if (what.length > 0) notices.push(`${what.length} ${why}`);
   };
-  count(resources.filter(isPresence), 'nodes or instances are left out: they announce themselves');
+  count(
+    resources.filter(isPresence),
+    'nodes, proxies, sessions or instances are left out: they announce themselves',
+  );
   count(resources.filter(isExpired), 'resources are left out: they have expired');
   return resources.filter((resource) => !isPresence(resource) && !isExpired(resource));
 }

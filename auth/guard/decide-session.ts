@@ -7,13 +7,23 @@ import { decideResource } from '#core/access/rules.ts';
 import type { Resource } from '#core/resource.ts';
 import { participantsOf, sessionContext, type SessionSpec } from '#kinds/session/kind.ts';
 import type { Verb } from './access.ts';
-import type { Answer } from './decide.ts';
+import type { Answer, Question } from './decide.ts';
 
 const READING: readonly Verb[] = ['list', 'read'];
 /** All of them speak of live sessions; of recordings only the first. */
 const LIVE_WORDS = ['session', 'session_tracker', 'ssh_session'] as const;
 
-export function decideLiveSession(access: AccessSet, verb: Verb, live: Resource<SessionSpec>): Answer {
+/** Undefined for questions that are not about one session. */
+export function decideSession(
+  access: AccessSet,
+  { kind, verb, resource, session }: Question,
+): Answer | undefined {
+  if (kind !== 'session') return undefined;
+  if (resource !== undefined) return decideLiveSession(access, verb, resource as Resource<SessionSpec>);
+  return session && decideRecording(access, verb, session);
+}
+
+function decideLiveSession(access: AccessSet, verb: Verb, live: Resource<SessionSpec>): Answer {
   const session = sessionContext(live);
   const found = LIVE_WORDS.map((kind) => decideResource(access, { kind, verb, session }));
   const denied = found.find(({ reasons }) => reasons.some(({ side }) => side === 'deny'));
@@ -31,7 +41,7 @@ export function decideLiveSession(access: AccessSet, verb: Verb, live: Resource<
 }
 
 /** A recording: of one's own sessions always, unless a role denies it. */
-export function decideRecording(
+function decideRecording(
   access: AccessSet,
   verb: Verb,
   session: NonNullable<WhereContext['session']>,

@@ -8,9 +8,8 @@ import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { TokenSpec } from '#kinds/token/kind.ts';
-import type { SessionSpec } from '#kinds/session/kind.ts';
 import type { Verb } from './access.ts';
-import { decideLiveSession, decideRecording } from './decide-session.ts';
+import { decideSession } from './decide-session.ts';
 import { hostMayRead, userMayRead } from './host-access.ts';
 import type { Standing } from './standing.ts';
 
@@ -85,10 +84,8 @@ const hasConditions = (access: AccessSet, kind: string): boolean => dependsOnRes
 
 function decideForUser(access: AccessSet, question: Question): Answer {
   const { kind, verb, resource, session } = question;
-  if (kind === 'session' && resource !== undefined) {
-    return decideLiveSession(access, verb, resource as Resource<SessionSpec>);
-  }
-  if (kind === 'session' && session !== undefined) return decideRecording(access, verb, session);
+  const aboutSession = decideSession(access, question);
+  if (aboutSession !== undefined) return aboutSession;
   const described = resource && { name: resource.metadata.name, labels: resource.metadata.labels };
   const byRules =
     question.whole === true
@@ -96,17 +93,22 @@ function decideForUser(access: AccessSet, question: Question): Answer {
       : decideResource(access, { kind, verb, resource: described, session });
   const reasons = byRules.reasons.map((reason) => reason.text);
   if (userMayRead(kind, verb)) {
-    if (byRules.reasons.some((reason) => reason.side === 'deny')) return { allowed: false, reasons };
-    if (kind !== 'node' || resource === undefined) return YES;
-    const node = resource as Resource<NodeSpec>;
-    const target = { name: node.metadata.name, labels: nodeLabels(node) };
-    return isVisible(access, 'node', target) ? YES : no('no role of the user selects the labels of the node');
+    const isDenied = byRules.reasons.some((reason) => reason.side === 'deny');
+    return isDenied ? { allowed: false, reasons } : byTable(access, kind, resource);
   }
   if (byRules.allowed) return { allowed: true, reasons };
   // A rule with a condition cannot be judged without a resource: the list is then filtered one by one.
   const isOpen = question.whole !== true && resource === undefined && session === undefined;
   const isSome = isOpen && couldAllow(access, kind, verb);
   return { allowed: isSome, reasons };
+}
+
+/** What every user may read; of nodes those that the roles select. */
+function byTable(access: AccessSet, kind: string, resource: Resource | undefined): Answer {
+  if (kind !== 'node' || resource === undefined) return YES;
+  const node = resource as Resource<NodeSpec>;
+  const target = { name: node.metadata.name, labels: nodeLabels(node) };
+  return isVisible(access, 'node', target) ? YES : no('no role of the user selects the labels of the node');
 }
 
 /** Every client trusts a host of the role auth with its password: no role is worth that much. */

@@ -66,12 +66,13 @@ const TEXTS: Readonly<Record<string, readonly [name: string, one: object, other:
     { client_idle_timeout: '1h' },
     { client_idle_timeout: '2h' },
   ],
+  node: ['sshd-1', { hostname: 'sshd-1', addr: 'a:22' }, { hostname: 'sshd-1', addr: 'b:22' }],
   session_recording_config: ['session-recording-config', { mode: 'off' }, { mode: 'node' }],
 };
 
 const covered = new Set<string>();
 
-for (const kind of KINDS.filter(({ audience, name }) => audience === 'admin' && name in TEXTS)) {
+for (const kind of KINDS.filter(({ name }) => name in TEXTS)) {
   test(`S35 ${kind.name}: made, changed and deleted, each with one event; unchanged with none`, async () => {
     const [name, one, other] = TEXTS[kind.name]!;
     const path = `/v1/resources/${kind.plural}`;
@@ -81,7 +82,8 @@ for (const kind of KINDS.filter(({ audience, name }) => audience === 'admin' && 
       ['DELETE', `${path}/:name`],
     ])
       covered.add(`${method} ${at}`);
-    const document = (spec: object) => ({ kind: kind.name, metadata: { name }, spec });
+    const [sub_kind = ''] = kind.writtenSubKinds ?? [];
+    const document = (spec: object) => ({ kind: kind.name, sub_kind, metadata: { name }, spec });
     const put = (spec: object) => eventsOf(request(amy, 'PUT', `${path}/${name}`, document(spec)));
     const first =
       kind.singleton === undefined

@@ -91,8 +91,9 @@ function parseAll(
   const parsed = documents.flatMap((document, index) => {
     try {
       const kind = kindOfDocument(document, index);
-      requireWritable(kind);
-      return [{ kind, resource: parseResource(kind, document) }];
+      const resource = isAlwaysRefused(kind) ? undefined : parseResource(kind, document);
+      requireWritable(kind, resource);
+      return resource === undefined ? [] : [{ kind, resource }];
     } catch (error) {
       if (!isCode(error, 'INVALID_RESOURCE', 'BAD_REQUEST')) throw error;
       if (documents.length === 1) throw error;
@@ -116,12 +117,20 @@ function kindOfDocument(document: unknown, index: number): Kind {
   throw new GatehouseError('BAD_REQUEST', `document ${index + 1} has no kind`);
 }
 
-/** BAD_REQUEST for kinds that are not written over the API at all. */
-export function requireWritable(kind: Kind): void {
-  if (kind.audience === 'admin' && kind.name !== 'cert_authority') return;
+/** True for kinds of which nothing is written over the API. */
+export function isAlwaysRefused(kind: Kind): boolean {
+  return kind.audience === 'admin' ? kind.name === 'cert_authority' : kind.writtenSubKinds === undefined;
+}
+
+/** BAD_REQUEST for resources that are not written over the API. */
+function requireWritable(kind: Kind, resource?: Resource): void {
+  const isOpen =
+    kind.audience === 'admin' || kind.writtenSubKinds?.includes(resource?.sub_kind ?? '') === true;
+  if (isOpen && !isAlwaysRefused(kind)) return;
+  const [sub] = kind.writtenSubKinds ?? [];
   const why: Readonly<Record<Kind['audience'], string>> = {
     admin: 'authorities are made by the auth service itself',
-    presence: 'agents keep it up to date themselves',
+    presence: `agents keep it up to date themselves${sub === undefined ? '' : `; only those of sub_kind ${sub} are written`}`,
     internal: 'it is kept by the auth service itself',
   };
   throw new GatehouseError('BAD_REQUEST', `${kind.name} cannot be written: ${why[kind.audience]}`);
@@ -136,6 +145,8 @@ function planWrite(
   const { guard, state } = context;
   const { name } = given.metadata;
   const before = state.get(kind.name, name);
+  // An agent stands behind it, and would write it again.
+  if (before !== undefined) requireWritable(kind, before);
   const { resource: unstamped, revision } = splitRevision(given);
   const resource = stamped(unstamped, before, caller, context.clock.now());
   guard.requireResource(caller, kind.name, 'create', resource);

@@ -129,7 +129,7 @@ describe('resources', () => {
       ['POST', '/v1/resources/cert_authorities'],
       ['PUT', '/v1/resources/cert_authorities/host'],
       ['DELETE', '/v1/resources/cert_authorities/host'],
-      ['POST', '/v1/resources/nodes'],
+      ['POST', '/v1/resources/proxies'],
       ['PUT', '/v1/resources/user_passwords/ed'],
     ] as const) {
       const answer = await house.call(
@@ -140,7 +140,7 @@ describe('resources', () => {
       );
       expect([path, answer.status]).toEqual([path, 404]);
     }
-    for (const kind of ['cert_authority', 'node', 'user_password', 'cert_authority_key']) {
+    for (const kind of ['cert_authority', 'proxy', 'session', 'user_password', 'cert_authority_key']) {
       const documents = [{ kind, metadata: { name: 'host' }, spec: {} }];
       const answer = await house.call(house.admin, 'POST', '/v1/apply', { mode: 'replace', documents });
       expect([kind, answer.body?.['code']]).toEqual([kind, 'BAD_REQUEST']);
@@ -234,6 +234,75 @@ describe('resources', () => {
     expect(gone.text).not.toContain(secret);
     expect(await newest('token.delete')).toMatchObject({ user: 'ed' });
     expect(JSON.stringify(await house.events())).not.toContain(secret);
+  });
+
+  test('ok: a server with plain sshd is registered, listed and removed by an admin', async () => {
+    const sshd = {
+      kind: 'node',
+      sub_kind: 'openssh',
+      metadata: { name: 'sshd-1', labels: { env: 'dev' } },
+      spec: { hostname: 'sshd-1.example.com', addr: '10.0.0.9:22' },
+    };
+    expect((await house.call(editor, 'POST', '/v1/resources/nodes', sshd)).status).toBe(200);
+    const worker = await house.issueUser('walter', ['access']);
+    expect((await house.call(worker, 'GET', '/v1/resources/nodes')).text).toContain('sshd-1.example.com');
+    expect((await house.call(worker, 'PUT', '/v1/resources/nodes/sshd-1', sshd)).body?.['code']).toBe(
+      'ACCESS_DENIED',
+    );
+    expect((await house.call(editor, 'DELETE', '/v1/resources/nodes/sshd-1')).status).toBe(200);
+  });
+
+  test('S18 refuses: a node with an agent is written by nobody else, by whatever sub kind', async () => {
+    await house.put('node', 'agent-1', { hostname: 'web-1', addr: '10.0.0.1:3022' });
+    const node = (name: string, more: object) => ({
+      kind: 'node',
+      metadata: { name },
+      spec: { hostname: 'web-1', addr: '203.0.113.1:22' },
+      ...more,
+    });
+    for (const [method, path, body] of [
+      ['POST', '/v1/resources/nodes', node('new', {})],
+      ['PUT', '/v1/resources/nodes/agent-1', node('agent-1', {})],
+      ['PUT', '/v1/resources/nodes/agent-1', node('agent-1', { sub_kind: 'openssh' })],
+      ['POST', '/v1/apply', { mode: 'replace', documents: [node('agent-1', { sub_kind: 'openssh' })] }],
+    ] as const) {
+      const { body: answer } = await house.call(house.admin, method, path, body);
+      expect(answer).toMatchObject({ code: 'BAD_REQUEST', message: expect.stringContaining('openssh') });
+    }
+    expect(house.auth.state.get('node', 'agent-1')?.spec).toMatchObject({ addr: '10.0.0.1:3022' });
+  });
+
+  test('S14 S17 live sessions: one sees those one is in, may join, or is allowed to see by a rule', async () => {
+    const id = (n: number) => `4c146ec8-eab6-41e6-b1b3-00000000000${n}`;
+    const session = (n: number, spec: object) =>
+      house.put('session', id(n), {
+        host_id: 'h',
+        server_id: 'h',
+        user: 'joe',
+        created: '2026-01-01T00:00:00Z',
+        ...spec,
+      });
+    await session(1, { host_roles: ['dev'] });
+    await session(2, { participants: [{ user: 'mara', mode: 'observer' }] });
+    await session(3, { user: 'mara' });
+    const join = [{ name: 'devs', roles: ['dev'], kinds: ['ssh'], modes: ['observer'] }];
+    await house.put('role', 'helper', { allow: { join_sessions: join } });
+    await house.put('role', 'blind', { deny: { rules: [{ resources: ['ssh_session'], verbs: ['*'] }] } });
+    await house.put('role', 'watcher', {
+      allow: { rules: [{ resources: ['session_tracker'], verbs: ['list', 'read'] }] },
+    });
+    const seen = async (name: string, roles: readonly string[]) => {
+      const client = await house.issueUser(name, roles);
+      const { body } = await house.call(client, 'GET', '/v1/resources/sessions');
+      const found = (body?.['resources'] ?? []) as { metadata: { name: string } }[];
+      return found.map(({ metadata }) => Number(metadata.name.at(-1)));
+    };
+    expect(await seen('mara', [])).toEqual([2, 3]);
+    expect(await seen('otto', [])).toEqual([]);
+    expect(await seen('hans', ['helper'])).toEqual([1]);
+    expect(await seen('wanda', ['watcher'])).toEqual([1, 2, 3]);
+    expect(await seen('olga', ['auditor'])).toEqual([1, 2, 3]);
+    expect(await seen('wanda', ['watcher', 'blind'])).toEqual([]);
   });
 
   test('refuses: deleting a role in use; the name of the cluster', async () => {

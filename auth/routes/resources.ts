@@ -10,7 +10,7 @@ import * as s from '#core/schema/schema.ts';
 import { KINDS } from '#kinds/all.ts';
 import type { Verb } from '../guard/access.ts';
 import type { Caller } from '../guard/caller.ts';
-import { applyChanges } from './changes.ts';
+import { applyChanges, isAlwaysRefused } from './changes.ts';
 import { handler, type Handler } from './handler.ts';
 import type { Route, ServerContext } from './server-context.ts';
 
@@ -32,7 +32,7 @@ export function resourceRoutes(kinds: readonly Kind[] = KINDS): readonly Route[]
   ]);
 }
 
-const isWritten = (kind: Kind): boolean => kind.audience === 'admin' && kind.name !== 'cert_authority';
+const isWritten = (kind: Kind): boolean => !isAlwaysRefused(kind);
 const isDeleted = (kind: Kind): boolean => isWritten(kind) || kind.audience === 'presence';
 const accessTo = (kind: Kind, ...verbs: readonly Verb[]): Handler['access'] => ({
   to: 'resource',

@@ -17,21 +17,23 @@ export interface JoinRequest {
 
 /** As what the subject of the set may join such a session; empty when not at all. */
 export function joinModes(set: AccessSet, request: JoinRequest): readonly JoinMode[] {
-  const allowed = new Set<string>();
-  const denied = new Set<string>();
-  for (const { role } of set.roles) {
-    for (const policy of role.allow.join_sessions ?? []) {
-      const { kinds = [], modes = [] } = policy;
-      if (names(kinds, request.kind) && isAbout(set, policy, request))
-        modes.forEach((mode) => allowed.add(mode));
-    }
-    for (const policy of role.deny.join_sessions ?? []) {
-      const kinds = orAll(policy.kinds);
-      const isHit = policy.roles === undefined || isAbout(set, policy, request);
-      if (names(kinds, request.kind) && isHit) orAll(policy.modes).forEach((mode) => denied.add(mode));
-    }
-  }
-  return JOIN_MODES.filter((mode) => names([...allowed], mode) && !names([...denied], mode));
+  const allowed = set.roles.flatMap(({ role }) => allowedBy(set, role.allow.join_sessions ?? [], request));
+  if (allowed.length === 0) return [];
+  const denied = set.roles.flatMap(({ role }) => deniedBy(set, role.deny.join_sessions ?? [], request));
+  return JOIN_MODES.filter((mode) => names(allowed, mode) && !names(denied, mode));
+}
+
+function allowedBy(set: AccessSet, policies: readonly JoinPolicy[], request: JoinRequest): readonly string[] {
+  return policies
+    .filter((policy) => names(policy.kinds ?? [], request.kind) && isAbout(set, policy, request))
+    .flatMap(({ modes }) => modes ?? []);
+}
+
+function deniedBy(set: AccessSet, policies: readonly JoinPolicy[], request: JoinRequest): readonly string[] {
+  return policies
+    .filter(({ kinds }) => names(orAll(kinds), request.kind))
+    .filter((policy) => policy.roles === undefined || isAbout(set, policy, request))
+    .flatMap(({ modes }) => orAll(modes));
 }
 
 function isAbout(set: AccessSet, { roles }: JoinPolicy, { hostRoles }: JoinRequest): boolean {

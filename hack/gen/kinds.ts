@@ -43,6 +43,11 @@ ${table(
   },
 };
 
+function writtenText({ writtenSubKinds = [] }: Kind): string {
+  const names = writtenSubKinds.map((name) => `\`${name}\``).join(', ');
+  return names === '' ? '' : ` Those of sub-kind ${names} are written by people.`;
+}
+
 async function sectionOf(kind: Kind): Promise<string> {
   const example = await readFile(
     join(KINDS_FOLDER, kind.name.replaceAll('_', '-'), 'example.yaml'),
@@ -54,7 +59,7 @@ async function sectionOf(kind: Kind): Promise<string> {
     kind.subKinds.length > 0 ? `Sub-kinds: ${kind.subKinds.map((name) => `\`${name}\``).join(', ')}.` : '',
     kind.singleton === undefined ? '' : `There is one per cluster, named \`${kind.singleton}\`.`,
     kind.audience === 'presence'
-      ? 'Written by agents about themselves; it expires when they fall silent.'
+      ? `Written by agents about themselves; it expires when they fall silent.${writtenText(kind)}`
       : '',
   ];
   return `## ${kind.name}

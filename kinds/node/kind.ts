@@ -44,6 +44,7 @@ export const nodeKind = defineKind<NodeSpec>({
   audience: 'presence',
   description: 'A server of the cluster that can be reached by SSH; its name is the host id.',
   subKinds: ['openssh'],
+  writtenSubKinds: ['openssh'],
   versions: ['v2'],
   spec,
   columns: [
