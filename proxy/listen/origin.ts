@@ -1,5 +1,7 @@
-// Where a connection comes from, as every service of the proxy is told: the person's client, also when a balancer or
-// another proxy is in between.
+// Where a connection comes from, as every service of the proxy is told: the person's client, also when a balancer is in
+// between. Kept beside the socket, because TLS and HTTP make new objects of one connection.
+import type { Socket } from 'node:net';
+import { formatIpPort, parseIpPort } from '#core/ip-port.ts';
 
 export interface Origin {
   /** `ip:port` of the client. */
@@ -8,13 +10,38 @@ export interface Origin {
   readonly localAddress: string;
 }
 
-/** The address alone, without brackets. */
-export function hostOf(address: string): string {
-  return address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+const UNKNOWN = '0.0.0.0:0';
+
+/** As the socket itself has it. A socket that is closed has none: all zeros. */
+export function originOf(socket: Socket): Origin {
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = socket;
+  return {
+    remoteAddress: formatIpPort(withoutZone(remoteAddress), remotePort) ?? UNKNOWN,
+    localAddress: formatIpPort(withoutZone(localAddress), localPort) ?? UNKNOWN,
+  };
 }
 
-/** `ip:port`, with an IPv4 address in its own spelling also on a socket for both families. */
-export function formatPeer(address: string | undefined, port: number | undefined): string {
-  const plain = (address ?? '').replace(/^::ffff:(?=\d+\.)/, '').split('%', 1)[0] ?? '';
-  return plain.includes(':') ? `[${plain}]:${port ?? 0}` : `${plain}:${port ?? 0}`;
+/** The address without its port. */
+export const ipOf = ({ remoteAddress }: Origin): string => parseIpPort(remoteAddress)?.ip ?? '';
+
+const withoutZone = (address: string): string => address.split('%', 1)[0] ?? '';
+
+/** Finds the origin of a connection again, whatever object now stands for it. */
+export class Origins {
+  readonly #known = new Map<string, Origin>();
+
+  /** Until the socket closes. */
+  remember(socket: Socket, origin: Origin): void {
+    const name = nameOf(socket);
+    this.#known.set(name, origin);
+    socket.once('close', () => this.#known.delete(name));
+  }
+
+  of(socket: Socket): Origin {
+    return this.#known.get(nameOf(socket)) ?? originOf(socket);
+  }
 }
+
+/** The same for a TCP connection and for the TLS on it. */
+const nameOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
