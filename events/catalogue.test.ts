@@ -29,7 +29,7 @@ describe('catalogue', () => {
     }
   });
   test('ok: each type and each field is explained, no field twice, no field unused', () => {
-    const used = new Set<string>(['cut', 'occurred']);
+    const used = new Set<string>(['cut', 'occurred', 'reported_by']);
     for (const { type, meaning, fields } of all) {
       expect(meaning, type).toMatch(/^[A-Z].{10,}\.$/);
       expect(new Set(fields.map(({ name }) => name)).size, type).toBe(fields.length);
@@ -70,6 +70,7 @@ describe('events from outside', () => {
     ['a missing field', { event: 'user.login', user: 'a', method: 'local' }, 'success'],
     ['a field of another type', { ...login, size: '80:25' }, 'size'],
     ['a field of the envelope', { ...login, seq: 4 }, 'seq'],
+    ['who told of it', { ...login, reported_by: 'h' }, 'reported_by'],
     ['a string for a boolean', { ...login, success: 'true' }, 'success'],
     ['a list with a number', { ...login, roles: [1] }, 'roles'],
     ['a uid that is none', { ...login, uid: 'x' }, 'uid'],

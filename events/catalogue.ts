@@ -19,6 +19,8 @@ export interface EmitFields {
   readonly occurred?: string | undefined;
   /** UUID the event already has: a relay that sends an event again passes the same, and the log keeps one. */
   readonly uid?: string | undefined;
+  /** Id of the host that an event came from; set by auth alone. */
+  readonly reported_by?: string | undefined;
 }
 
 /** What the emitter of an event of type `T` passes; the log adds the rest. */

@@ -78,6 +78,10 @@ export const FIELDS = {
   public_key: { type: 'string', meaning: 'Fingerprint of the public key.' },
   reason: { type: 'string', meaning: 'Why, in words.' },
   reasons: { type: 'strings', meaning: 'Each rule, role, label or lock that decided, for admins.' },
+  reported_by: {
+    type: 'string',
+    meaning: 'Id of the host that told of it; who did what is then known from this host alone.',
+  },
   request_method: { type: 'string', meaning: 'HTTP method.' },
   requests: { type: 'integer', meaning: 'Number of requests a chunk covers.' },
   resource: { type: 'string', meaning: 'What access was asked to, as kind/name.' },
@@ -91,6 +95,7 @@ export const FIELDS = {
   session_chunk_id: { type: 'string', meaning: 'Id of the chunk of an application session.' },
   sid: { type: 'string', meaning: 'Session id.' },
   size: { type: 'string', meaning: 'Terminal size, columns:rows.' },
+  segments: { type: 'integer', meaning: 'How many segments a recording has.' },
   sink: { type: 'string', meaning: 'Audit destination concerned.' },
   start_time: { type: 'string', meaning: 'When the session started (RFC 3339).' },
   status_code: { type: 'integer', meaning: 'HTTP status.' },

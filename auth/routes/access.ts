@@ -129,13 +129,23 @@ const explainRoute: Route = handler({
   },
 });
 
-/** Newest first: denials are asked about soon after they happen. A page may be empty and not be the last. */
+/** The refusal itself holds the reasons; other events of the same id only say what came of it. */
 async function findDenial(context: ServerContext, id: string): Promise<AuditEvent | undefined> {
+  return (await findNewest(context, id, ['access.denied'])) ?? (await findNewest(context, id, []));
+}
+
+/** Newest first: denials are asked about soon after they happen. A page may be empty and not be the last. */
+async function findNewest(
+  context: ServerContext,
+  id: string,
+  types: readonly string[],
+): Promise<AuditEvent | undefined> {
   let cursor: string | undefined;
   do {
     const page = await context.audit.search({
       from: 0,
       to: Number.MAX_SAFE_INTEGER,
+      types,
       search: id,
       limit: 100,
       order: 'desc',
@@ -149,8 +159,9 @@ async function findDenial(context: ServerContext, id: string): Promise<AuditEven
 }
 
 function whyOf(event: AuditEvent): Answered['reasons'] {
-  const { reasons = [], error } = event as { reasons?: readonly string[]; error?: string };
-  const messages = reasons.length > 0 ? reasons : [error ?? 'the event holds no reason'];
+  const fields = event as { reasons?: readonly string[]; error?: string; reason?: string };
+  const { reasons = [], error, reason = 'the event holds no reason' } = fields;
+  const messages = reasons.length > 0 ? reasons : [error ?? reason];
   return messages.map((message) => ({ side: 'deny', message }));
 }
 

@@ -2,6 +2,7 @@
 import { ISSUE_HANDLERS } from '../issue/handlers.ts';
 import { joiningHandlers, type JoiningOptions } from '../joining/handlers.ts';
 import { ACCOUNT_ROUTES } from '../accounts/handlers.ts';
+import { reportHandlers } from '../reports/handlers.ts';
 import { ACCESS_ROUTES } from './access.ts';
 import { applyRoute } from './apply.ts';
 import { AUDIT_ROUTES } from './audit.ts';
@@ -25,5 +26,5 @@ export const ROUTES: readonly Route[] = [
 
 /** All of them: with those that keep limits of their own, so make them once per server. */
 export function routesOf(options: JoiningOptions): readonly Route[] {
-  return [...ROUTES, ...(joiningHandlers(options) as readonly Route[])];
+  return [...ROUTES, ...([...joiningHandlers(options), ...reportHandlers(options)] as readonly Route[])];
 }
