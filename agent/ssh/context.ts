@@ -4,6 +4,7 @@ import type { MergedOptions } from '#core/access/options.ts';
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { X11Request } from '#wire/ssh/payloads.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
 
 /** The outcome of authentication and of the decision, for one connection. */
@@ -33,18 +34,17 @@ export interface SshHost {
   emit(event: AgentEvent): void;
 }
 
+/** As much of an account on this machine as forwards need; accounts.ts knows more. */
+export interface LoginAccount {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
 export interface SshPeer {
   readonly access: SshAccess;
   readonly connection: SshConnection;
-}
-
-/** The payload of an `x11-req` (RFC 4254 6.3.1), as the client sent it. */
-export interface X11Request {
-  readonly singleConnection: boolean;
-  readonly protocol: string;
-  /** Hex digits. */
-  readonly cookie: string;
-  readonly screen: number;
 }
 
 /**

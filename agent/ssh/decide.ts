@@ -1,0 +1,158 @@
+// May this person open this account on this machine, now, and until when? Everything that can refuse a proven
+// certificate is here, in order, and nothing else: pure, so that the same question is asked again while a session runs.
+import type { AccessSet } from '#core/access/compile.ts';
+import { decideSsh } from '#core/access/decide.ts';
+import { lockInForce, MAX_LOCKS_AGE_MS, type Lock, type LockSubject } from '#core/access/locks.ts';
+import { timeout, type MergedOptions } from '#core/access/options.ts';
+import { DENIED_MESSAGE, quote, type TargetDecision } from '#core/access/reason.ts';
+import type { Labels } from '#core/access/role.ts';
+import type { SshGrant } from '#core/certs/ssh/verify.ts';
+import type { Code } from '#core/errors/codes.ts';
+import type { UserIdentity } from '#core/identity.ts';
+import type { AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
+import type { NetworkingConfigSpec } from '#kinds/cluster-networking-config/kind.ts';
+
+/** Who asks for what: all of it proven. */
+export interface AccessQuestion {
+  readonly identity: UserIdentity;
+  readonly grant: SshGrant;
+  readonly login: string;
+  /** IP of the person's client. */
+  readonly remoteIp: string;
+}
+
+/** What the node knows at this moment. */
+export interface AccessGround {
+  readonly hostId: string;
+  readonly clusterName: string;
+  readonly labels: Labels;
+  readonly now: number;
+  /** What the roles of the identity give; an error's message when they cannot be used. */
+  readonly access: AccessSet | { readonly unusable: string };
+  readonly locks: Iterable<Lock>;
+  readonly locksAsOf: number;
+  readonly preference: Pick<
+    AuthPreferenceSpec,
+    'require_session_mfa' | 'device_trust' | 'locking_mode' | 'disconnect_expired_cert'
+  >;
+  readonly networking: Pick<NetworkingConfigSpec, 'client_idle_timeout' | 'client_idle_timeout_message'>;
+}
+
+export interface Admission {
+  readonly allowed: true;
+  readonly options: MergedOptions;
+  /** Roles that grant the account on this machine. */
+  readonly roles: readonly string[];
+  /** When the session must end, milliseconds since the epoch. */
+  readonly endsAt?: number;
+  readonly idleMs?: number;
+  readonly idleMessage: string;
+  /** Whether sessions may go on while locks may be out of date. */
+  readonly lockMode: 'strict' | 'best_effort';
+}
+
+export interface Refusal {
+  readonly allowed: false;
+  readonly code: Extract<Code, 'ACCESS_DENIED' | 'LOCKED' | 'NOT_SUPPORTED' | 'UNAVAILABLE'>;
+  /** All that the person is told, besides the denial id. */
+  readonly message: string;
+  /** For admins; never empty. */
+  readonly reasons: readonly string[];
+}
+
+export type Verdict = Admission | Refusal;
+
+export const IDLE_MESSAGE = 'the session was idle for too long';
+
+export function decideAccess(question: AccessQuestion, ground: AccessGround): Verdict {
+  const misuse = misuseOf(question, ground);
+  if (misuse !== undefined) return denied([misuse]);
+  const lock = lockOn(question, ground);
+  if (lock !== undefined) return lock;
+  const { access, now, locksAsOf } = ground;
+  if ('unusable' in access) return denied([access.unusable]);
+  const { login, grant } = question;
+  const decision = decideSsh(access, { node: { name: ground.hostId, labels: ground.labels }, login });
+  const reasons = decision.reasons.map(({ text }) => text);
+  if (!grant.certificate.principals.includes(login)) {
+    return denied([`the certificate is not for the login ${quote(login)}`, ...reasons]);
+  }
+  if (!decision.allowed) return denied(reasons);
+  const lockMode = decision.options.lockMode ?? ground.preference.locking_mode;
+  if (lockMode === 'strict' && now - locksAsOf > MAX_LOCKS_AGE_MS) return STALE_LOCKS;
+  return missingOn(decision, ground) ?? admit(question, ground, decision, lockMode);
+}
+
+/** A certificate that is good, but not here. */
+function misuseOf({ identity, remoteIp }: AccessQuestion, ground: AccessGround): string | undefined {
+  if (identity.cluster !== ground.clusterName) {
+    return `the certificate is of the cluster ${quote(identity.cluster)}`;
+  }
+  if (identity.usage !== undefined) return `the certificate may only be used for ${identity.usage}`;
+  if (identity.pinned_ip !== undefined && identity.pinned_ip !== remoteIp) {
+    return `the certificate is pinned to ${quote(identity.pinned_ip)} and came from ${quote(remoteIp)}`;
+  }
+  return undefined;
+}
+
+/** Locks on the person, on who asked for the certificate on their behalf, and on this machine. */
+function lockOn({ identity, login }: AccessQuestion, ground: AccessGround): Refusal | undefined {
+  const { name, roles, impersonator } = identity;
+  const subjects: LockSubject[] = [{ user: name, roles, login, serverId: ground.hostId }];
+  if (impersonator !== undefined) subjects.push({ user: impersonator, login, serverId: ground.hostId });
+  for (const subject of subjects) {
+    const found = lockInForce(ground.locks, subject, ground.now);
+    if (found === undefined) continue;
+    const reasons = [`the lock ${quote(found.lock.name)} is in force`];
+    return { allowed: false, code: 'LOCKED', message: found.message, reasons };
+  }
+  return undefined;
+}
+
+const STALE_LOCKS: Refusal = {
+  allowed: false,
+  code: 'UNAVAILABLE',
+  message:
+    'this server cannot be sure that no lock is in force; try again when it has reached the auth service',
+  reasons: ['the list of locks is not up to date, and locking mode is strict'],
+};
+
+/** What roles or the cluster ask for and this release cannot check: refused rather than left out. */
+function missingOn({ options }: TargetDecision, { preference }: AccessGround): Refusal | undefined {
+  if (options.requireSessionMfa !== 'off' || preference.require_session_mfa !== false) {
+    return notSupported(
+      'a second factor for each session (require_session_mfa) is asked for here, and this release cannot check it',
+    );
+  }
+  if (options.deviceTrust === 'required' || preference.device_trust?.mode === 'required') {
+    return notSupported('trusted devices only (device_trust), and this release cannot check devices');
+  }
+  return undefined;
+}
+
+function admit(
+  { grant }: AccessQuestion,
+  { preference, networking }: AccessGround,
+  { options, roles }: TargetDecision,
+  lockMode: Admission['lockMode'],
+): Admission {
+  const idleMs = options.clientIdleTimeoutMs ?? timeout(networking.client_idle_timeout);
+  const ends = options.disconnectExpiredCert || preference.disconnect_expired_cert;
+  return {
+    allowed: true,
+    options,
+    roles,
+    lockMode,
+    idleMessage: networking.client_idle_timeout_message || IDLE_MESSAGE,
+    ...(idleMs === undefined ? {} : { idleMs }),
+    ...(ends ? { endsAt: grant.certificate.validBefore } : {}),
+  };
+}
+
+function denied(reasons: readonly string[]): Refusal {
+  return { allowed: false, code: 'ACCESS_DENIED', message: DENIED_MESSAGE, reasons };
+}
+
+function notSupported(what: string): Refusal {
+  return { allowed: false, code: 'NOT_SUPPORTED', message: what, reasons: [what] };
+}

@@ -1,0 +1,69 @@
+// Questions of the SSH service to the cluster view: who may come in as things stand now, and which proxy may speak for
+// others. Apart from the service, which knows connections and nothing of roles.
+import type { ClusterView } from '#client/cluster-view.ts';
+import { lockInForce } from '#core/access/locks.ts';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { readRelayHeader, SeenRelays, type RelayHeader } from '#core/relay-header.ts';
+import type { CertificateGround } from './authenticate.ts';
+import { decideAccess, type AccessGround, type AccessQuestion, type Verdict } from './decide.ts';
+
+export interface NodeGroundOptions {
+  readonly clock: Clock;
+  readonly view: ClusterView;
+  readonly hostId: string;
+  readonly labels: () => Readonly<Record<string, string>>;
+}
+
+export class NodeGround {
+  readonly #options: NodeGroundOptions;
+  readonly #seen = new SeenRelays();
+
+  constructor(options: NodeGroundOptions) {
+    this.#options = options;
+  }
+
+  certificates(remoteIp: string): CertificateGround {
+    const { view, clock } = this.#options;
+    return { authorities: view.sshAuthorities('user'), now: clock.now(), remoteIp };
+  }
+
+  decide(question: AccessQuestion): Verdict {
+    const { clock, view, labels, hostId } = this.#options;
+    return decideAccess(question, {
+      hostId,
+      clusterName: view.clusterName(),
+      labels: labels(),
+      now: clock.now(),
+      access: this.#accessOf(question),
+      locks: view.locks(),
+      locksAsOf: view.locksAsOf(),
+      preference: view.preference(),
+      networking: view.networking(),
+    });
+  }
+
+  /** LOCKED for a locked proxy; else as readRelayHeader. */
+  readRelay(header: Uint8Array): RelayHeader {
+    const { view, clock, hostId } = this.#options;
+    const now = clock.now();
+    const read = readRelayHeader(header, {
+      target: hostId,
+      now,
+      authorities: view.sshAuthorities('host'),
+      clusterName: view.clusterName(),
+      seen: this.#seen,
+    });
+    if (lockInForce(view.locks(), { serverId: read.proxyId }, now) === undefined) return read;
+    throw new GatehouseError('LOCKED', 'the proxy that relays is locked');
+  }
+
+  #accessOf({ identity }: AccessQuestion): AccessGround['access'] {
+    try {
+      return this.#options.view.accessSet(identity);
+    } catch (error) {
+      if (isCode(error, 'INVALID_RESOURCE')) return { unusable: error.message };
+      throw error;
+    }
+  }
+}

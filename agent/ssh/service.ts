@@ -1,0 +1,270 @@
+// The SSH service of a node: takes connections from its port and from tunnels, lets in whom the cluster allows, and
+// looks after those who are in.
+//
+//   accept ──> handshake ──(certificate, roles, locks, limits)──> live ──(cut, or closed by either end)──> closed
+//                  └──────────────(refused)──────────────────────────────────────────────────────────────────┘
+import type { Duplex } from 'node:stream';
+import type { ClusterView } from '#client/cluster-view.ts';
+import type { Membership } from '#client/member/membership.ts';
+import type { Address } from '#config/address.ts';
+import type { Clock } from '#core/clock.ts';
+import { parseDuration } from '#core/duration.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { parseIpPort } from '#core/ip-port.ts';
+import type { Log } from '#core/log.ts';
+import { acceptSsh } from '#wire/ssh/accept.ts';
+import type { SshConnection } from '#wire/ssh/ssh.ts';
+import type { AgentEvent, SshHost } from './context.ts';
+import { PrivateDirs } from './forward/private-dir.ts';
+import type { ForwardParts } from './forward/ground.ts';
+import { Handshake, type Admitted, type HandshakeParts, type SshOrigin } from './handshake.ts';
+import { hostKeys } from './host-key.ts';
+import { ConnectionLimits, type LimitOptions } from './limits.ts';
+import { openListener, type Listener } from './listener.ts';
+import { LiveConnection, type LiveParts, type ServeSession } from './live-connection.ts';
+import { SshMonitor } from './monitor.ts';
+import { NodeGround } from './node-ground.ts';
+import { SshRefusals } from './refusals.ts';
+
+export type { SshOrigin } from './handshake.ts';
+
+export interface SshServiceOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Joined: its record has the host's key and certificate. */
+  readonly membership: Pick<Membership, 'record'>;
+  readonly view: ClusterView;
+  readonly audit: { emit(event: AgentEvent): void };
+  /** What `ssh_service` says. */
+  readonly config: ForwardParts['config'];
+  readonly limits: LimitOptions;
+  readonly dataDir: string;
+  /** Static ones and the results of commands, as they are now. */
+  readonly labels: () => Readonly<Record<string, string>>;
+  readonly findAccount: HandshakeParts['findAccount'];
+  /** What stands in front of a program that runs as the account. */
+  readonly prefixOf: LiveParts['prefixOf'];
+  readonly serveSession: ServeSession;
+}
+
+export interface SshService {
+  /** Sockets of any way in; owns them from now on. Never throws: who cannot be served is closed. */
+  accept(socket: Duplex, origin: SshOrigin): void;
+  /** Takes connections by TCP as well. UNAVAILABLE when the address is taken. */
+  listen(address: Address): Promise<string>;
+  readonly counts: { readonly connections: number; readonly users: number; readonly sessions: number };
+  /** Stops taking connections; resolves when the last session ended, or after `mostMs`. */
+  drain(mostMs?: number): Promise<void>;
+  /** Ends everything, within a second or so. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Needs a joined membership and a view that is ready. */
+export function startSshService(options: SshServiceOptions): SshService {
+  return new RunningService(options);
+}
+
+const STOPPING = 'this server is stopping';
+const DRAINING = 'this server restarts; connect again';
+const DRAIN_LOOK_MS = 1000;
+/** A client that was let in just now has not asked for its session yet. */
+const FRESH_MS = 5000;
+const CLOSE_MS = 1500;
+
+class RunningService implements SshService {
+  readonly #options: SshServiceOptions;
+  readonly #limits: ConnectionLimits;
+  readonly #refusals: SshRefusals;
+  readonly #monitor: SshMonitor;
+  readonly #dirs = new PrivateDirs();
+  readonly #ground: NodeGround;
+  readonly #hostKeys: ReturnType<typeof hostKeys>;
+  readonly #handshakeParts: HandshakeParts;
+  readonly #liveParts: LiveParts;
+  readonly #sockets = new Set<Duplex>();
+  readonly #live = new Set<LiveConnection>();
+  #listener: Listener | undefined;
+  #isStopping = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: SshServiceOptions) {
+    const { clock, log, view, membership, config, serveSession, prefixOf, findAccount } = options;
+    this.#options = options;
+    const host = hostOf(options);
+    this.#ground = new NodeGround({ clock, view, hostId: host.hostId, labels: options.labels });
+    this.#limits = new ConnectionLimits(options.limits);
+    this.#refusals = new SshRefusals(host);
+    this.#monitor = new SshMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
+    this.#hostKeys = hostKeys(() => membership.record());
+    this.#handshakeParts = {
+      limits: this.#limits,
+      refusals: this.#refusals,
+      findAccount,
+      ground: (remoteIp) => this.#ground.certificates(remoteIp),
+      decide: (question) => this.#ground.decide(question),
+    };
+    this.#liveParts = {
+      host,
+      config,
+      dirs: this.#dirs,
+      refusals: this.#refusals,
+      serveSession,
+      prefixOf,
+      review: ({ question }) => this.#ground.decide(question),
+    };
+  }
+
+  get counts() {
+    let sessions = 0;
+    for (const live of this.#live) sessions += live.sessions;
+    return { connections: this.#limits.connections, users: this.#limits.users, sessions };
+  }
+
+  accept(socket: Duplex, origin: SshOrigin): void {
+    try {
+      this.#accept(socket, origin);
+    } catch (error) {
+      socket.destroy();
+      const why = isCode(error) ? error.message : error;
+      this.#options.log.warn({ why, address: origin.remoteAddress }, 'an SSH connection was not taken');
+    }
+  }
+
+  async listen(listen: Address): Promise<string> {
+    const { clock, log } = this.#options;
+    this.#listener = await openListener({
+      clock,
+      log,
+      listen,
+      limits: this.#limits,
+      readRelay: (header) => this.#ground.readRelay(header),
+      accept: (socket, origin) => this.accept(socket, origin),
+    });
+    return this.#listener.address;
+  }
+
+  async drain(mostMs = Infinity): Promise<void> {
+    const { clock } = this.#options;
+    this.#isStopping = true;
+    void this.#listener?.close();
+    const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+    this.#endUnused(clock.now() + mostMs);
+    this.#tellIfEmpty();
+    await empty;
+  }
+
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    this.#monitor.close();
+    const listener = this.#listener?.close();
+    for (const live of this.#live) live.end(STOPPING);
+    if (this.#sockets.size > 0) {
+      const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+      const timer = this.#options.clock.after(CLOSE_MS, () => this.#onEmpty?.());
+      for (const socket of this.#sockets) if (this.#live.size === 0) socket.destroy();
+      await empty;
+      timer.cancel();
+      for (const socket of this.#sockets) socket.destroy();
+    }
+    await listener;
+    this.#dirs.close();
+  }
+
+  #accept(socket: Duplex, origin: SshOrigin): void {
+    const { clock, log, view } = this.#options;
+    const remoteIp = parseIpPort(origin.remoteAddress)?.ip;
+    if (this.#isStopping) throw new GatehouseError('UNAVAILABLE', STOPPING);
+    if (remoteIp === undefined) throw new GatehouseError('BAD_REQUEST', 'it comes from no address');
+    const hostKeysNow = this.#hostKeys();
+    const { keep_alive_interval, keep_alive_count_max } = view.networking();
+    const handshake = this.#openHandshake(origin, remoteIp);
+    this.#sockets.add(socket);
+    acceptSsh<Admitted | undefined>({
+      socket,
+      clock,
+      log,
+      hostKeys: hostKeysNow,
+      limits: { keepAliveMs: parseDuration(keep_alive_interval), keepAliveCount: keep_alive_count_max },
+      authenticate: (offer) => handshake.authenticate(offer),
+      serve: (connection, admitted) => this.#serve(socket, connection, handshake, origin, admitted),
+      onRefused: (error, lastUser) => {
+        log.debug({ why: error.message, address: origin.remoteAddress }, 'an SSH handshake failed');
+        handshake.refused(error, lastUser);
+        this.#forget(socket);
+      },
+    });
+  }
+
+  #openHandshake(origin: SshOrigin, remoteIp: string): Handshake {
+    const endConnection = this.#limits.takeConnection();
+    const endHandshake = endConnection && this.#limits.handshakes.take(remoteIp);
+    if (endConnection === undefined || endHandshake === undefined) {
+      endConnection?.();
+      throw new GatehouseError('LIMIT_EXCEEDED', 'too many connections (connection_limits)');
+    }
+    return new Handshake(this.#handshakeParts, { origin, remoteIp, endConnection, endHandshake });
+  }
+
+  #serve(
+    socket: Duplex,
+    connection: SshConnection,
+    handshake: Handshake,
+    origin: SshOrigin,
+    admitted: Admitted | undefined,
+  ): LiveConnection {
+    if (admitted === undefined) throw new GatehouseError('UNAUTHENTICATED', 'nothing was proven');
+    handshake.succeeded();
+    const live = new LiveConnection(this.#liveParts, connection, admitted, origin);
+    this.#live.add(live);
+    const unwatch = this.#monitor.watch(live, admitted.admission);
+    const end = async (): Promise<void> => {
+      await connection.closed;
+      unwatch();
+      live.closed();
+      handshake.closed();
+      this.#live.delete(live);
+      this.#forget(socket);
+    };
+    void end();
+    return live;
+  }
+
+  #forget(socket: Duplex): void {
+    this.#sockets.delete(socket);
+    this.#tellIfEmpty();
+  }
+
+  #tellIfEmpty(): void {
+    if (this.#sockets.size === 0) this.#onEmpty?.();
+  }
+
+  /** Again and again until all have ended: what is used runs on. */
+  #endUnused(endsAt: number): void {
+    const { clock } = this.#options;
+    if (this.#sockets.size === 0) return;
+    const now = clock.now();
+    if (now >= endsAt) {
+      this.#onEmpty?.();
+      return;
+    }
+    for (const live of this.#live) {
+      if (!live.isInUse && now - live.lastInputAt >= FRESH_MS) live.end(DRAINING);
+    }
+    clock.after(Math.min(DRAIN_LOOK_MS, endsAt - now), () => this.#endUnused(endsAt));
+  }
+}
+
+function hostOf({ clock, log, membership, view, audit, dataDir, labels }: SshServiceOptions): SshHost {
+  const record = membership.record();
+  if (record === undefined) throw new GatehouseError('UNAVAILABLE', 'this host has not joined yet');
+  return {
+    clock,
+    log,
+    hostId: record.certificates.host_id,
+    hostname: record.node_name,
+    clusterName: view.clusterName(),
+    dataDir,
+    labels,
+    emit: (event) => audit.emit(event),
+  };
+}
