@@ -14,7 +14,8 @@ import type { Admitted, SshOrigin } from './handshake.ts';
 import type { CutReason, Watched } from './monitor.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
 
-const BY_APPLICATION = 11;
+/** Unlike `by application`, clients of ours show its text. */
+const SERVICE_NOT_AVAILABLE = 7;
 const PROHIBITED = 1;
 const UNKNOWN_TYPE = 3;
 const SHORTAGE = 4;
@@ -144,7 +145,7 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
 
   /** The person reads `message`. */
   end(message: string): void {
-    this.connection.disconnect(BY_APPLICATION, message);
+    this.connection.disconnect(SERVICE_NOT_AVAILABLE, message);
   }
 
   /** The connection is closed. */
