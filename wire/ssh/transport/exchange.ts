@@ -36,7 +36,7 @@ export interface KexMemory {
   peerTakesExtensions: boolean;
   /** A server offers GCM alone, because the client has it. */
   gcmOnly: boolean;
-  sessionId: Buffer | undefined;
+  sessionId: Uint8Array | undefined;
   /** The host key that was verified; the same one needs no second judgement. */
   hostBlob: Uint8Array | undefined;
 }
@@ -214,7 +214,7 @@ export class Exchange {
         ? makeOpener(material, 'toServer', agreement.toServer)
         : makeOpener(material, 'toClient', agreement.toClient);
     this.#context.useOpener(opener);
-    memory.sessionId ??= Buffer.from(material.sessionId);
+    memory.sessionId ??= material.sessionId;
     this.#step = 'done';
   }
 

@@ -115,7 +115,7 @@ export class Outbound {
     this.#isBlocked = true;
     if (waiting > this.#limit + MAX_OUTBOUND_EXCESS_BYTES) {
       this.#events.onOverflow(
-        failure('LIMIT_EXCEEDED', DISCONNECT.byApplication, 'the other end does not read what it asks for'),
+        failure('LIMIT_EXCEEDED', DISCONNECT.protocolError, 'the other end does not read what it asks for'),
       );
     }
     return false;

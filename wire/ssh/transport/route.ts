@@ -67,8 +67,8 @@ function routeOfRest(number: number, moment: Moment): Route {
     case MSG.serviceAccept:
       return role === 'client' && stage === 'login' ? 'up' : 'refuse';
     case MSG.extInfo:
-      // A client sends it right after its keys; a server also right before it says that the login succeeded.
-      return (role === 'client' ? stage === 'login' : moment.isFirstSealed) ? 'extensions' : 'refuse';
+      // Right after the first keys; by a server also right before it says that the login succeeded.
+      return moment.isFirstSealed || (role === 'client' && stage === 'login') ? 'extensions' : 'refuse';
     case MSG.ping:
       return stage === 'open' ? 'ping' : 'refuse';
     case MSG.pong:

@@ -5,23 +5,16 @@ import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { MAX_BYTES_BEFORE_LOGIN } from '../limits.ts';
 import { DISCONNECT, MSG } from '../messages.ts';
 import type { Transport, TransportHandlers, TransportOptions } from '../transport-contract.ts';
-import { HOST_KEY_ALGORITHMS } from './algorithms.ts';
 import { encodeDisconnect, errorOfDisconnect, tellable } from './disconnect.ts';
-import { Exchange, type KexContext, type KexMemory } from './exchange.ts';
 import { encodeExtInfo, parseExtInfo } from './ext-info.ts';
 import { failure, protocolError } from './failure.ts';
-import { hostKeyAlgorithms } from './host-key.ts';
+import { KeySchedule } from './key-schedule.ts';
 import { Outbound } from './outbound.ts';
-import type { Opener, Sealer } from './packet-cipher.ts';
+import type { Sealer } from './packet-cipher.ts';
 import { PacketReader } from './packet-reader.ts';
-import { routeOf, type Moment } from './route.ts';
+import { routeOf, type Moment, type Route } from './route.ts';
 import { SocketEnd } from './socket-end.ts';
-import { OUR_VERSION, prefersGcm, VersionReader } from './version-line.ts';
-
-/** How long a server waits for the client's lists before it sends its own, see docs/decisions/0007-ssh-transport.md. */
-const WAIT_FOR_LISTS_MS = 200;
-/** Far below 2^32, where sequence numbers would repeat. */
-const MAX_PACKETS_PER_KEY = 2 ** 30;
+import { OUR_VERSION, VersionReader } from './version-line.ts';
 
 /** Starts at once: the version line is written before it returns. INTERNAL for a server without a usable host key. */
 export function openTransport(options: TransportOptions): Transport {
@@ -34,17 +27,13 @@ class SshTransport implements Transport {
   peerSignatureAlgorithms: readonly string[] | undefined;
 
   readonly #options: TransportOptions;
-  readonly #kex: KexContext;
-  readonly #memory: KexMemory;
+  readonly #keys: KeySchedule;
   readonly #reader = new PacketReader();
   readonly #out: Outbound;
   readonly #end: SocketEnd;
   #version: VersionReader | undefined;
-  #exchange: Exchange | undefined;
   #stage: Moment['stage'] = 'first-keys';
   #grace: Timer | undefined;
-  #exchangeTimer: Timer | undefined;
-  #keysSince: number;
   #bytesBeforeLogin = 0;
   #isFirstSealed = false;
   #isPaused = false;
@@ -56,10 +45,13 @@ class SshTransport implements Transport {
     this.role = role;
     this.handlers = options.handlers;
     this.#options = options;
-    this.#kex = kexContext(options, this);
-    this.#memory = this.#kex.memory;
     this.#version = new VersionReader(role);
-    this.#keysSince = clock.now();
+    this.#keys = new KeySchedule(options, {
+      send: (payload) => void this.#out.send([payload], false),
+      useSealer: (sealer) => this.#useSealer(sealer),
+      useOpener: (opener) => this.#reader.changeKeys(opener, this.#keys.memory.isStrict),
+      onTimeout: (error) => this.#fail(error),
+    });
     this.#end = new SocketEnd(socket, clock, {
       onData: (chunk) => this.#onData(chunk),
       onEnd: () => this.#onEnd(),
@@ -71,35 +63,29 @@ class SshTransport implements Transport {
       onOverflow: (error) => this.destroy(error),
       onSaid: () => this.#end.finish(undefined),
     });
-    this.#grace = clock.after(limits.loginGraceMs, () => {
-      const { loginGraceMs } = limits;
-      this.#fail(
-        failure('UNAVAILABLE', DISCONNECT.byApplication, `no login within ${loginGraceMs / 1000} s`),
-      );
-    });
+    this.#grace = clock.after(limits.loginGraceMs, () => this.#onGraceOver());
     this.#out.sendRaw(Buffer.from(`${OUR_VERSION}\r\n`, 'latin1'));
-    this.#exchange = new Exchange(this.#kex, true);
-    if (role === 'client') this.#exchange.start();
+    if (role === 'client') this.#keys.begin();
   }
 
   get peerVersion(): string {
-    return this.#memory.peerVersion;
+    return this.#keys.memory.peerVersion;
   }
 
   get sessionId(): Uint8Array {
-    return this.#memory.sessionId ?? new Uint8Array(0);
+    return this.#keys.memory.sessionId ?? new Uint8Array(0);
   }
 
   send(...parts: readonly Uint8Array[]): boolean {
     if (this.#isLeaving || this.#end.isEnding) return false;
     this.#refreshKeys();
-    return this.#out.send(parts, this.#isHeld());
+    return this.#out.send(parts, this.#keys.isHeld);
   }
 
   sendData(head: Uint8Array, data: Uint8Array): boolean {
     if (this.#isLeaving || this.#end.isEnding) return false;
     this.#refreshKeys();
-    return this.#isHeld() ? this.#out.send([head, data], true) : this.#out.sendData(head, data);
+    return this.#keys.isHeld ? this.#out.send([head, data], true) : this.#out.sendData(head, data);
   }
 
   authenticated(): void {
@@ -124,65 +110,42 @@ class SshTransport implements Transport {
   disconnect(code: number, message: string): void {
     if (this.#isLeaving || this.#end.isEnding) return;
     this.#isLeaving = true;
-    this.#end.finishWithin(
-      code === DISCONNECT.byApplication ? undefined : failure('UNAVAILABLE', code, message),
-    );
+    const isInOrder = code === DISCONNECT.byApplication;
+    this.#end.finishWithin(isInOrder ? undefined : failure('UNAVAILABLE', code, message));
     this.#out.sayLast(encodeDisconnect(code, message));
-    if (!this.#isHeld()) this.#out.release();
+    if (!this.#keys.isHeld) this.#out.release();
   }
 
   destroy(error?: GatehouseError): void {
     this.#end.destroy(error);
   }
 
-  /* What the exchange of keys asks for. */
-
-  sendNow(payload: Uint8Array): void {
-    this.#out.send([payload], false);
-  }
-
-  useSealer(sealer: Sealer): void {
-    this.#out.changeKeys(sealer, this.#memory.isStrict);
-    const isFirst = this.#stage === 'first-keys';
-    if (isFirst && this.role === 'server' && this.#memory.peerTakesExtensions) this.sendNow(encodeExtInfo());
-    this.#out.release();
-  }
-
-  useOpener(opener: Opener): void {
-    this.#reader.changeKeys(opener, this.#memory.isStrict);
-  }
-
-  /* Bytes in. */
-
   #onData(chunk: Buffer): void {
     if (this.#end.isEnding) return;
     this.#guard(() => {
-      if (this.#stage !== 'open') {
-        this.#bytesBeforeLogin += chunk.length;
-        if (this.#bytesBeforeLogin > MAX_BYTES_BEFORE_LOGIN) {
-          throw failure('LIMIT_EXCEEDED', DISCONNECT.protocolError, 'too many bytes before the login');
-        }
-      }
+      this.#countBeforeLogin(chunk.length);
       if (this.#version === undefined) this.#reader.push(chunk);
       else this.#readVersion(this.#version, chunk);
     });
     this.#pump();
   }
 
+  #countBeforeLogin(bytes: number): void {
+    if (this.#stage === 'open') return;
+    this.#bytesBeforeLogin += bytes;
+    if (this.#bytesBeforeLogin <= MAX_BYTES_BEFORE_LOGIN) return;
+    throw failure('LIMIT_EXCEEDED', DISCONNECT.protocolError, 'too many bytes before the login');
+  }
+
   #readVersion(reader: VersionReader, chunk: Buffer): void {
     const found = reader.push(chunk);
     if (found === undefined) return;
     this.#version = undefined;
-    this.#memory.peerVersion = found.version;
     this.#reader.push(found.rest);
-    if (this.role === 'client') return;
-    const start = (): void => {
-      if (this.#exchange?.hasStarted === false && !this.#end.isEnding) this.#exchange.start();
-    };
-    if (prefersGcm(found.version)) start();
-    else this.#exchangeTimer = this.#options.clock.after(WAIT_FOR_LISTS_MS, start);
+    this.#keys.onPeerVersion(found.version);
   }
 
+  /** Deals with what has arrived, until there is no whole packet more or somebody says stop. */
   #pump(): void {
     if (this.#isPumping || this.#version !== undefined) return;
     this.#isPumping = true;
@@ -191,92 +154,73 @@ class SshTransport implements Transport {
         const payload = this.#reader.next();
         if (payload === undefined) break;
         this.#onPacket(payload);
+        this.#refreshKeys();
       }
     });
     this.#isPumping = false;
-    if (this.#end.isPeerDone && !this.#isPaused) this.#onEnd();
+    if (this.#end.isPeerDone) this.#onEnd();
   }
 
   #onPacket(payload: Buffer): void {
     const number = payload[0] ?? 0;
-    const moment = {
+    const route = routeOf(number, {
       role: this.role,
       stage: this.#stage,
-      isRekeying: this.#exchange?.hasTheirLists === true,
+      isRekeying: this.#keys.isPeerHeld,
       isFirstSealed: this.#isFirstSealed,
-    };
+    });
     this.#isFirstSealed = false;
-    const route = routeOf(number, moment);
-    if (route === 'up') {
-      if (!this.#isLeaving) this.handlers.onMessage(payload);
-      this.#refreshKeys();
-      return;
-    }
-    this.#onOwn(route, number, payload);
+    if (route !== 'up') this.#onOwn(route, payload);
+    else if (!this.#isLeaving) this.handlers.onMessage(payload);
   }
 
-  #onOwn(route: ReturnType<typeof routeOf>, number: number, payload: Buffer): void {
+  #onOwn(route: Exclude<Route, 'up'>, payload: Buffer): void {
     switch (route) {
       case 'exchange':
-        return this.#onExchange(payload);
+        this.#onExchange(payload);
+        return;
       case 'disconnect':
-        return this.#end.finish(errorOfDisconnect(payload));
+        this.#end.finish(errorOfDisconnect(payload));
+        return;
       case 'extensions':
         this.peerSignatureAlgorithms = parseExtInfo(payload) ?? this.peerSignatureAlgorithms;
         return;
       case 'ping':
-        payload[0] = MSG.pong;
-        return void this.send(payload);
+        this.send(Uint8Array.of(MSG.pong), payload.subarray(1));
+        return;
       case 'unimplemented':
-        return void this.send(unimplemented(this.#reader.lastSequence));
+        this.send(unimplemented(this.#reader.lastSequence));
+        return;
       case 'refuse':
-        throw protocolError(`message ${number} is not allowed now`);
-      default:
+        throw protocolError(`message ${payload[0] ?? 0} is not allowed now`);
+      case 'ignore':
     }
   }
 
   #onExchange(payload: Buffer): void {
-    this.#exchange ??= this.#newExchange();
-    this.#exchange.onMessage(payload);
-    if (!this.#exchange.isDone) return;
-    this.#exchange = undefined;
-    this.#exchangeTimer?.cancel();
-    this.#exchangeTimer = undefined;
-    this.#keysSince = this.#options.clock.now();
-    if (this.#stage !== 'first-keys') return;
+    if (!this.#keys.onMessage(payload) || this.#stage !== 'first-keys') return;
     this.#stage = 'login';
     this.#isFirstSealed = true;
     this.#options.onReady(this);
   }
 
-  /* Keys that were used enough. */
-
-  #isHeld(): boolean {
-    const exchange = this.#exchange;
-    return exchange !== undefined && exchange.hasStarted && !exchange.hasSealed;
+  #useSealer(sealer: Sealer): void {
+    const { memory } = this.#keys;
+    this.#out.changeKeys(sealer, memory.isStrict);
+    // RFC 8308 2.4: the very first message under the first keys.
+    const isFirst = this.#stage === 'first-keys' && this.role === 'server' && memory.peerTakesExtensions;
+    if (isFirst) this.#out.send([encodeExtInfo()], false);
+    this.#out.release();
   }
 
   #refreshKeys(): void {
-    if (this.#exchange !== undefined || this.#stage !== 'open') return;
-    const { clock, limits } = this.#options;
-    const isUsedUp = ({ packets, bytes }: { packets: number; bytes: number }): boolean =>
-      bytes >= limits.rekeyBytes || packets >= MAX_PACKETS_PER_KEY;
-    const isDue =
-      isUsedUp(this.#reader) || isUsedUp(this.#out) || clock.now() - this.#keysSince >= limits.rekeyMs;
-    if (!isDue) return;
-    this.#exchange = this.#newExchange();
-    this.#exchange.start();
+    if (this.#stage === 'open') this.#keys.refresh(this.#reader, this.#out);
   }
 
-  #newExchange(): Exchange {
-    const { clock, limits } = this.#options;
-    this.#exchangeTimer = clock.after(limits.loginGraceMs, () =>
-      this.#fail(failure('UNAVAILABLE', DISCONNECT.keyExchangeFailed, 'the exchange of keys took too long')),
-    );
-    return new Exchange(this.#kex, false);
+  #onGraceOver(): void {
+    const seconds = this.#options.limits.loginGraceMs / 1000;
+    this.#fail(failure('UNAVAILABLE', DISCONNECT.connectionLost, `no login within ${seconds} s`));
   }
-
-  /* The end. */
 
   #onEnd(): void {
     // What had arrived before is dealt with first, also when that is not before `resume`.
@@ -286,16 +230,18 @@ class SshTransport implements Transport {
 
   #onClose(error: GatehouseError | undefined): void {
     this.#grace?.cancel();
-    this.#exchangeTimer?.cancel();
+    this.#keys.close();
     this.#out.discard();
     this.handlers.onClose(error);
   }
 
   #fail(error: GatehouseError): void {
     if (this.#end.isEnding) return;
-    const { code, message } = tellable(error);
     this.#out.discard();
-    if (this.#version === undefined) this.#out.send([encodeDisconnect(code, message)], false);
+    if (this.#version === undefined) {
+      const { code, message } = tellable(error);
+      this.#out.send([encodeDisconnect(code, message)], false);
+    }
     this.#out.flush();
     this.#end.finish(error);
   }
@@ -304,47 +250,13 @@ class SshTransport implements Transport {
     try {
       run();
     } catch (error) {
-      if (!isCode(error)) this.#options.log.error({ err: error }, 'SSH transport failed');
-      this.#fail(
-        isCode(error) ? error : new GatehouseError('INTERNAL', 'the connection failed', { cause: error }),
-      );
+      if (isCode(error)) this.#fail(error);
+      else {
+        this.#options.log.error({ err: error }, 'SSH connection failed');
+        this.#fail(new GatehouseError('INTERNAL', 'the connection failed', { cause: error }));
+      }
     }
   }
-}
-
-function kexContext(
-  { role, hostKeys, hostAlgorithms, verifyHost }: TransportOptions,
-  transport: SshTransport,
-): KexContext {
-  if (role === 'server' && hostKeyAlgorithms(hostKeys ?? []).length === 0) {
-    throw new GatehouseError('INTERNAL', 'an SSH server needs a host key');
-  }
-  return {
-    role,
-    hostKeys: hostKeys ?? [],
-    hostAlgorithms: hostAlgorithms ?? HOST_KEY_ALGORITHMS,
-    verifyHost: verifyHost ?? refuseHost,
-    memory: {
-      ownVersion: OUR_VERSION,
-      peerVersion: '',
-      isStrict: false,
-      peerTakesExtensions: false,
-      gcmOnly: false,
-      sessionId: undefined,
-      hostBlob: undefined,
-    },
-    send: (payload) => transport.sendNow(payload),
-    useSealer: (sealer) => transport.useSealer(sealer),
-    useOpener: (opener) => transport.useOpener(opener),
-  };
-}
-
-function refuseHost(): never {
-  throw failure(
-    'CERTIFICATE_INVALID',
-    DISCONNECT.hostKeyNotVerifiable,
-    'there is nobody to judge the host key',
-  );
 }
 
 function unimplemented(sequence: number): Buffer {
