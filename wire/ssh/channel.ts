@@ -5,7 +5,13 @@
 //     │                                   a CLOSE of the peer is answered at once; what waited for it is dropped
 //     └─ close() ──▶ what waits goes out ──▶ EOF, CLOSE sent ──▶ CLOSE received ──▶ released
 import type { Log } from '#core/log.ts';
-import { numbersMessage, protocolError, startMessage, STDERR } from './connection-messages.ts';
+import {
+  numbersMessage,
+  protocolError,
+  requirePayloadFits,
+  startMessage,
+  STDERR,
+} from './connection-messages.ts';
 import { Inbox } from './inbox.ts';
 import { MAX_CHANNEL_PACKET_BYTES } from './limits.ts';
 import { MSG } from './messages.ts';
@@ -114,6 +120,7 @@ export class SshChannel implements Channel, TurnTaker {
   request(name: string, payload: Uint8Array): Promise<boolean> {
     if (!this.isOpen) return Promise.resolve(false);
     return new Promise((resolve) => {
+      requirePayloadFits(payload);
       this.#answers ??= [];
       this.#answers.push(resolve);
       this.#sendRequest(name, payload, true);
@@ -121,6 +128,7 @@ export class SshChannel implements Channel, TurnTaker {
   }
 
   notify(name: string, payload: Uint8Array): void {
+    requirePayloadFits(payload);
     if (this.isOpen) this.#sendRequest(name, payload, false);
   }
 

@@ -35,3 +35,12 @@ export function numbersMessage(type: number, ...numbers: readonly number[]): Uin
 export function startMessage(type: number, expectedBytes = 128): WireWriter {
   return new WireWriter(expectedBytes).raw(Uint8Array.of(type));
 }
+
+/** With its head it still fits a packet; SSH has no way to send more in one message. */
+const MAX_PAYLOAD_BYTES = 32 * 1024;
+
+/** Throws TOO_LARGE for what no request or opening can carry. */
+export function requirePayloadFits(payload: Uint8Array): void {
+  if (payload.length <= MAX_PAYLOAD_BYTES) return;
+  throw new GatehouseError('TOO_LARGE', `an SSH request carries at most ${MAX_PAYLOAD_BYTES} bytes`);
+}

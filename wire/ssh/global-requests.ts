@@ -1,7 +1,7 @@
 // The global requests of a connection, both ways: ours are answered in the order they were made (RFC 4254 section 4),
 // so a list of who waits is all there is; the peer's are handled one after another.
 import type { Log } from '#core/log.ts';
-import { protocolError, startMessage } from './connection-messages.ts';
+import { protocolError, requirePayloadFits, startMessage } from './connection-messages.ts';
 import { MSG } from './messages.ts';
 
 type Reply = Uint8Array | undefined;
@@ -42,12 +42,14 @@ export class GlobalRequests {
       onReply(undefined);
       return;
     }
+    requirePayloadFits(payload);
     this.#asked ??= [];
     this.#asked.push(onReply);
     this.#sendRequest(name, payload, true);
   }
 
   tell(name: string, payload: Uint8Array): void {
+    requirePayloadFits(payload);
     if (!this.#hasEnded) this.#sendRequest(name, payload, false);
   }
 

@@ -9,6 +9,7 @@ import {
   numbersMessage,
   OPEN_REFUSED,
   protocolError,
+  requirePayloadFits,
   startMessage,
 } from './connection-messages.ts';
 import { MAX_CHANNEL_PACKET_BYTES } from './limits.ts';
@@ -88,6 +89,7 @@ export class ChannelOpenings {
       );
     }
     return new Promise((resolve, reject) => {
+      requirePayloadFits(payload);
       this.#used++;
       const window = this.#budget.take(this.#limits.windowBytes);
       const localId = this.#freeNumber();
