@@ -1,0 +1,99 @@
+// TLS with the proxy itself, for members who prove who they are by certificate: the proxy shows its host certificate of
+// the cluster, so its pin and not the web's authorities tell that it is the right one.
+import type { Socket } from 'node:net';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { HostRecord } from '#client/credentials.ts';
+import { identityOfCertificate } from '#core/certs/x509/identity.ts';
+import { parseX509, type ParsedCertificate } from '#core/certs/x509/parse.ts';
+import { verifyX509 } from '#core/certs/x509/verify.ts';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import { parseIdentity, type UserIdentity } from '#core/identity.ts';
+import { acceptTls } from './handshake.ts';
+import { MEMBER_TLS } from './settings.ts';
+
+export interface MemberDoorOptions {
+  readonly clock: Clock;
+  readonly record: () => HostRecord | undefined;
+  readonly view: {
+    clusterName(): string;
+    tlsAuthorities(type: 'user'): readonly string[];
+    x509Authorities(type: 'user'): readonly ParsedCertificate[];
+  };
+  readonly protocol: string;
+}
+
+export interface ProvenUser {
+  readonly stream: TLSSocket;
+  readonly identity: UserIdentity;
+  /** When the certificate ends: the first millisecond at which it is no longer valid. */
+  readonly validBefore: number;
+}
+
+export interface MemberDoor {
+  /** Owns the socket. UNAUTHENTICATED without a certificate, CERTIFICATE_INVALID with one that is not a user's of this cluster. */
+  accept(socket: Socket): Promise<ProvenUser>;
+}
+
+export function openMemberDoor({ clock, record, view, protocol }: MemberDoorOptions): MemberDoor {
+  let known:
+    | { readonly of: HostRecord; readonly authorities: string; readonly context: SecureContext }
+    | undefined;
+  const contextNow = (): SecureContext => {
+    const current = record();
+    if (current === undefined) throw new GatehouseError('UNAVAILABLE', 'this proxy has not joined yet');
+    const authorities = view.tlsAuthorities('user').join('');
+    if (known?.of !== current || known.authorities !== authorities) {
+      known = { of: current, authorities, context: contextOf(current, view.tlsAuthorities('user')) };
+    }
+    return known.context;
+  };
+  return {
+    async accept(socket) {
+      const secureContext = contextNow();
+      const stream = await acceptTls(
+        socket,
+        // What a bad certificate is answered with is said in the protocol above.
+        { secureContext, ALPNProtocols: [protocol], requestCert: true, rejectUnauthorized: false },
+        clock,
+      );
+      try {
+        return { stream, ...identify(stream, view, clock.now()) };
+      } catch (error) {
+        stream.destroy();
+        throw error;
+      }
+    },
+  };
+}
+
+function contextOf(record: HostRecord, userAuthorities: readonly string[]): SecureContext {
+  const { tls_certificate: certificate, tls_authorities: authorities } = record.certificates;
+  return createSecureContext({
+    ...MEMBER_TLS,
+    key: record.tls_private_key,
+    cert: [certificate, ...authorities.host.slice(0, 1)].join(''),
+    // Only names for the client to choose its certificate by; `identify` does the checking.
+    ca: [...userAuthorities],
+  });
+}
+
+function identify(
+  stream: TLSSocket,
+  view: MemberDoorOptions['view'],
+  now: number,
+): { identity: UserIdentity; validBefore: number } {
+  const shown = stream.getPeerX509Certificate();
+  if (shown === undefined) throw new GatehouseError('UNAUTHENTICATED', 'no certificate was shown');
+  const der = new Uint8Array(shown.raw);
+  const identity = parseIdentity(identityOfCertificate(parseX509(der)));
+  const certificate = verifyX509(der, {
+    authorities: view.x509Authorities('user'),
+    purpose: 'clientAuth',
+    now,
+  });
+  if (identity.kind !== 'user' || identity.cluster !== view.clusterName()) {
+    throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate is not of a user of this cluster');
+  }
+  return { identity, validBefore: certificate.notAfter + 1000 };
+}
