@@ -1,0 +1,289 @@
+// The SSH side of the proxy: streams that the listeners recognised as SSH come in, people leave for nodes, agents stay as
+// tunnels, other proxies ask for them. Also the same way to nodes for clients that come over TLS. Opens its parts and
+// connects them; the listeners are elsewhere.
+import type { Duplex } from 'node:stream';
+import type { ClusterView } from '#client/cluster-view.ts';
+import type { Membership } from '#client/member/membership.ts';
+import { timeout } from '#core/access/options.ts';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import type { UserIdentity } from '#core/identity.ts';
+import type { Log } from '#core/log.ts';
+import { certifiedHostKey } from '#wire/host-keys.ts';
+import { acceptSsh } from '#wire/ssh/accept.ts';
+import type { AuthAnswer, ConnectionHandlers, PublicKeyOffer, SshConnection } from '#wire/ssh/ssh.ts';
+import { ipOf, type Origin } from '../listen/origin.ts';
+import { Peers, type PeersOptions } from '../peer/peers.ts';
+import type { Resolve } from '../route/dial-node.ts';
+import { Router } from '../route/router.ts';
+import { TunnelRegistry } from '../tunnel/registry.ts';
+import { Admission, type ProxyUser } from './admission.ts';
+import { readHolder, type Holder } from './authenticate.ts';
+import { hostHandlers } from './host-handlers.ts';
+import { serveProxyRequest } from './proxy-request.ts';
+import { ProxyRefusals, type ProxyEvent } from './refusals.ts';
+import { userHandlers } from './user-handlers.ts';
+
+/** Channels of tunnels and peers; people have fewer. */
+const MAX_CHANNELS = 4096;
+const DIAL_TIMEOUT_MS = 10_000;
+/** How often connections of expired certificates are looked for. */
+const SWEEP_MS = 30_000;
+/** RFC 4253 11.1. */
+const BY_APPLICATION = 11;
+
+export interface SshDoorOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly membership: Pick<Membership, 'record'>;
+  readonly view: ClusterView;
+  readonly audit: { emit(event: ProxyEvent): void };
+  /**
+   * Dial nodes that announce a loopback address although they are not this very host. Only for clusters that live on one
+   * machine, such as where the proxy itself listens on loopback alone. Default false.
+   */
+  readonly allowsLoopback?: boolean;
+  readonly resolve?: Resolve;
+  readonly connectToPeer?: PeersOptions['connectTo'];
+}
+
+export interface SshDoor {
+  /** Serves one client, whose first bytes are still to be read. The stream is owned from now on. */
+  accept(stream: Duplex, origin: Origin): void;
+  /** The same for a TLS connection of `gatehouse-proxy-ssh`, whose client certificate was verified; see wire/proxy-request.ts. */
+  proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void;
+  /** Connections of people and members that are open, and hosts that are reached by a tunnel. */
+  readonly counts: { readonly connections: number; readonly tunnels: number };
+  /** Agents are asked to go to another proxy; what is open stays. */
+  drain(): void;
+  /** Ends everything at once. */
+  close(): void;
+}
+
+export function openSshDoor(options: SshDoorOptions): SshDoor {
+  return new Door(options);
+}
+
+interface Live {
+  readonly holder: Holder;
+  readonly connection: SshConnection;
+  readonly user: ProxyUser | undefined;
+}
+
+interface Offered {
+  readonly offer: PublicKeyOffer;
+  readonly holder: Holder;
+}
+
+const isSame = (one: PublicKeyOffer, other: PublicKeyOffer): boolean =>
+  one.user === other.user && one.algorithm === other.algorithm && Buffer.compare(one.blob, other.blob) === 0;
+
+class Door implements SshDoor {
+  readonly #options: SshDoorOptions;
+  readonly #key: ReturnType<typeof certifiedHostKey>;
+  readonly #tunnels: TunnelRegistry;
+  readonly #peers: Peers;
+  readonly #refusals: ProxyRefusals;
+  readonly #admission: Admission;
+  readonly #live = new Set<Live>();
+  /** Streams of which nobody knows yet whose they are, and those over TLS. */
+  readonly #streams = new Set<Duplex>();
+  readonly #stopWatching: () => void;
+  #sweep;
+
+  constructor(options: SshDoorOptions) {
+    const { clock, log, view, membership, audit, allowsLoopback = false, resolve, connectToPeer } = options;
+    this.#options = options;
+    this.#key = certifiedHostKey(() => membership.record());
+    const hostId = (): string => this.#hostId();
+    const base = { clock, log, hostId, key: this.#key };
+    this.#tunnels = new TunnelRegistry({ clock, log });
+    this.#peers = new Peers({
+      ...base,
+      clusterName: () => view.clusterName(),
+      hostAuthorities: () => view.sshAuthorities('host'),
+      proxies: () => view.proxies(),
+      ...(connectToPeer === undefined ? {} : { connectTo: connectToPeer }),
+    });
+    this.#refusals = new ProxyRefusals({ clock, hostId, emit: (event) => audit.emit(event) });
+    const router = new Router({
+      ...base,
+      view,
+      tunnels: this.#tunnels,
+      peers: this.#peers,
+      dialTimeoutMs: () => timeout(view.networking().ssh_dial_timeout) ?? DIAL_TIMEOUT_MS,
+      allowsLoopback,
+      ...(resolve === undefined ? {} : { resolve }),
+    });
+    this.#admission = new Admission({ clock, view, router, refusals: this.#refusals });
+    this.#stopWatching = view.onChange((kinds) => {
+      if (kinds.has('lock')) this.#recheck();
+    });
+    this.#sweep = clock.after(SWEEP_MS, () => this.#onSweep());
+  }
+
+  get counts(): SshDoor['counts'] {
+    return { connections: this.#live.size, tunnels: this.#tunnels.hosts };
+  }
+
+  accept(stream: Duplex, origin: Origin): void {
+    const { clock, log } = this.#options;
+    if (!this.#isReady()) {
+      stream.destroy();
+      return;
+    }
+    this.#hold(stream);
+    let offered: Offered | undefined;
+    acceptSsh<Holder>({
+      socket: stream,
+      clock,
+      log,
+      hostKeys: [this.#key()],
+      limits: { maxChannels: MAX_CHANNELS },
+      authenticate: (offer) => {
+        const answer = this.#authenticate(offer, origin, offered);
+        offered = answer.accept ? { offer, holder: answer.identity } : undefined;
+        return answer;
+      },
+      serve: (connection, holder) => this.#serve(stream, connection, holder, origin),
+      onRefused: (error, login) => this.#onRefused(error, login, origin),
+    });
+  }
+
+  proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void {
+    if (!this.#isReady()) {
+      stream.destroy();
+      return;
+    }
+    this.#hold(stream);
+    const { clock, log, view } = this.#options;
+    const user = { identity, origin, validBefore: Infinity };
+    void serveProxyRequest(stream, {
+      clock,
+      log,
+      admission: this.#admission,
+      clusterName: () => view.clusterName(),
+      user,
+    });
+  }
+
+  drain(): void {
+    this.#tunnels.drain();
+  }
+
+  close(): void {
+    this.#stopWatching();
+    this.#sweep.cancel();
+    this.#peers.close();
+    this.#tunnels.close();
+    for (const { connection } of this.#live) connection.disconnect(BY_APPLICATION, 'the proxy stops');
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  #isReady(): boolean {
+    return this.#options.view.isReady() && this.#options.membership.record() !== undefined;
+  }
+
+  #hostId(): string {
+    const record = this.#options.membership.record();
+    if (record === undefined)
+      throw new GatehouseError('UNAVAILABLE', 'this proxy has not joined the cluster yet');
+    return record.certificates.host_id;
+  }
+
+  #hold(stream: Duplex): void {
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+  }
+
+  /** An offer is judged by its certificate alone, so that nobody learns of locks without proof. */
+  #authenticate(offer: PublicKeyOffer, origin: Origin, before: Offered | undefined): AuthAnswer<Holder> {
+    try {
+      // The certificate that was just judged need not be read again, if it is that very one.
+      const holder =
+        before !== undefined && isSame(before.offer, offer) ? before.holder : this.#read(offer, origin);
+      if (offer.proven) this.#admit(holder, origin);
+      return { accept: true, identity: holder };
+    } catch (error) {
+      if (!isCode(error)) throw error;
+      const isPlainKey = error.details['reason'] === 'wrong-type';
+      return isPlainKey && !offer.proven ? { accept: false } : { accept: false, message: error.message };
+    }
+  }
+
+  #read(offer: PublicKeyOffer, origin: Origin): Holder {
+    const { view, clock } = this.#options;
+    return readHolder(offer, {
+      authorities: (type) => view.sshAuthorities(type),
+      clusterName: view.clusterName(),
+      now: clock.now(),
+      remoteIp: ipOf(origin),
+    });
+  }
+
+  #admit(holder: Holder, origin: Origin): void {
+    if (holder.is === 'user') this.#admission.require({ ...holder, origin });
+    else this.#admission.requireHost(holder.identity, holder.validBefore);
+  }
+
+  #serve(stream: Duplex, connection: SshConnection, holder: Holder, origin: Origin): ConnectionHandlers {
+    const user = holder.is === 'user' ? { ...holder, origin } : undefined;
+    const live: Live = { holder, connection, user };
+    this.#streams.delete(stream);
+    this.#live.add(live);
+    void this.#forgetWhenClosed(live);
+    const { clock, log, view } = this.#options;
+    if (holder.is === 'host') {
+      const { identity } = holder;
+      return hostHandlers({
+        identity,
+        connection,
+        stream,
+        hostId: () => this.#hostId(),
+        tunnels: this.#tunnels,
+      });
+    }
+    return userHandlers({
+      clock,
+      log,
+      admission: this.#admission,
+      clusterName: () => view.clusterName(),
+      user: { ...holder, origin },
+      connection,
+    });
+  }
+
+  async #forgetWhenClosed(live: Live): Promise<void> {
+    await live.connection.closed;
+    this.#live.delete(live);
+  }
+
+  #onRefused(error: GatehouseError, login: string | undefined, origin: Origin): void {
+    // Who never tried to log in is a scanner or a health check.
+    if (login === undefined) return;
+    const remoteIp = ipOf(origin);
+    this.#refusals.failed({ ...origin, error: error.message, login, remoteIp });
+  }
+
+  /** A lock cuts what is open, at once. */
+  #recheck(): void {
+    for (const { holder, connection, user } of this.#live) {
+      const isFine =
+        holder.is === 'host'
+          ? this.#admission.isHostFine(holder.identity)
+          : user !== undefined && this.#admission.isUnlocked(user);
+      if (!isFine) connection.disconnect(BY_APPLICATION, 'a lock is in force');
+    }
+  }
+
+  /** The channels of a person live on, as long as the node lets them; a member renews in time and comes again. */
+  #onSweep(): void {
+    const now = this.#options.clock.now();
+    for (const { holder, connection } of this.#live) {
+      const isUsed = holder.is === 'user' && connection.channelCount > 0;
+      if (now >= holder.validBefore && !isUsed)
+        connection.disconnect(BY_APPLICATION, 'the certificate has expired');
+    }
+    this.#sweep = this.#options.clock.after(SWEEP_MS, () => this.#onSweep());
+  }
+}
