@@ -7,7 +7,9 @@ import { commandComplaint, labelNameComplaint, type CommandLabel, type Labels } 
 import { PORTS } from './ports.ts';
 import type { SshSection } from './sections/services.ts';
 
-const LATER = ['permit_user_env', 'pam', 'enhanced_recording', 'x11', 'disable_create_host_user'] as const;
+const LATER = ['pam', 'enhanced_recording'] as const;
+const FIRST_DISPLAY = 10;
+const MAX_DISPLAYS = 1000;
 
 export function buildSsh(section: SshSection, flag: Labels | undefined, findings: Findings): SshConfig {
   const at = (...path: (string | number)[]) => ['ssh_service', ...path];
@@ -29,10 +31,17 @@ export function buildSsh(section: SshSection, flag: Labels | undefined, findings
     ),
     ...mergeLabels(fromFile, flag),
     allowTcpForwarding: section.allow_tcp_forwarding ?? true,
+    fileCopy: section.ssh_file_copy ?? true,
+    permitUserEnv: section.permit_user_env ?? false,
+    x11: {
+      enabled: section.x11?.enabled ?? false,
+      displayOffset: section.x11?.display_offset ?? FIRST_DISPLAY,
+      maxDisplays: section.x11?.max_displays ?? MAX_DISPLAYS,
+    },
   };
 }
 
-/** `pam: {enabled: no}` and `permit_user_env: no` ask for nothing. */
+/** `pam: {enabled: no}` asks for nothing. */
 function isOn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return value === true;
   const { enabled } = value as { enabled?: unknown };

@@ -59,8 +59,19 @@ export interface SshConfig {
   readonly publicAddrs: readonly Address[];
   readonly labels: Readonly<Record<string, string>>;
   readonly commands: readonly CommandLabel[];
-  /** Default: true. */
+  /** Ports and sockets, in both directions. Default: true. */
   readonly allowTcpForwarding: boolean;
+  /** scp and sftp. Default: true. */
+  readonly fileCopy: boolean;
+  /** Whether sessions read ~/.ssh/environment. Default: false. */
+  readonly permitUserEnv: boolean;
+  readonly x11: {
+    /** Default: false. */
+    readonly enabled: boolean;
+    /** Displays from this number on. Default: 10, and 1000 of them. */
+    readonly displayOffset: number;
+    readonly maxDisplays: number;
+  };
 }
 
 export interface KeypairFiles {

@@ -48,6 +48,9 @@ describe('defaults', () => {
         labels: {},
         commands: [],
         allowTcpForwarding: true,
+        fileCopy: true,
+        permitUserEnv: false,
+        x11: { enabled: false, displayOffset: 10, maxDisplays: 1000 },
       },
       proxy: {
         webListenAddr: { host: '0.0.0.0', port: 3080 },

@@ -9,13 +9,21 @@ export const sshSection = s.object({
   public_addr: words('Names and addresses that users and the proxy may use.'),
   labels,
   commands,
-  allow_tcp_forwarding: flag('Default: yes.'),
-  permit_user_env: flag(),
-  pam: any(),
-  enhanced_recording: any(),
-  x11: any(),
-  ssh_file_copy: flag(),
-  disable_create_host_user: flag(),
+  allow_tcp_forwarding: flag('Ports and sockets may be forwarded, if a role permits it. Default: yes.'),
+  permit_user_env: flag('Sessions read ~/.ssh/environment, as the user. Default: no.'),
+  pam: any('Not part of this release.'),
+  enhanced_recording: any('Not part of this release.'),
+  x11: s.optional(
+    s.object({
+      enabled: flag('Programs may open windows where the user is, if a role permits it. Default: no.'),
+      display_offset: s.optional(s.integer({ min: 0, max: 50_000, description: 'First display. Default: 10.' })),
+      max_displays: s.optional(
+        s.integer({ min: 1, max: 9_000, description: 'Displays of all sessions. Default: 1000.' }),
+      ),
+    }),
+  ),
+  ssh_file_copy: flag('Files may be copied by scp and sftp, if a role permits it. Default: yes.'),
+  disable_create_host_user: flag('Accounts are never made in this release, whatever this says.'),
 });
 
 const app = s.object({
