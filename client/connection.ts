@@ -3,7 +3,8 @@
 // host with the role auth. So any address works, and no other member of the cluster can pose as auth.
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { PeerCertificate } from 'node:tls';
+import type { Socket } from 'node:net';
+import { connect as connectTls, type ConnectionOptions as TlsOptions, type PeerCertificate } from 'node:tls';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { fromErrorBody, GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIdentity } from '#core/identity.ts';
@@ -26,6 +27,8 @@ export interface ConnectionOptions {
   readonly timeoutMs?: number;
   /** How long a server may take until it is proven; then the next one is tried. Default 10 s. */
   readonly connectTimeoutMs?: number;
+  /** How an address is reached; the connection it gives is spoken TLS on. Left out: directly, by TCP. */
+  readonly dial?: ((address: string) => Promise<Socket>) | undefined;
   /** Told what time the server has (milliseconds since the epoch, exact to the second), once per answer. */
   readonly onServerTime?: ((time: number) => void) | undefined;
 }
@@ -63,7 +66,8 @@ export class Connection {
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.#onServerTime = options.onServerTime;
-    this.#agent = new Agent({
+    const { dial } = options;
+    this.#agent = new (dial === undefined ? Agent : dialingAgent(dial))({
       keepAlive: true,
       maxSockets: 64,
       // A resumed session would skip the check of the server's identity.
@@ -166,6 +170,27 @@ export class Connection {
       request.destroy(new GatehouseError('UNAVAILABLE', message, { cause }));
     });
   }
+}
+
+/** Agents that reach their servers by `dial`. */
+function dialingAgent(dial: (address: string) => Promise<Socket>): typeof Agent {
+  return class extends Agent {
+    override createConnection(
+      options: TlsOptions,
+      done?: (error: Error | null, socket: Socket) => void,
+    ): undefined {
+      const host = options.host ?? '';
+      const address = `${host.includes(':') ? `[${host}]` : host}:${options.port ?? 0}`;
+      void (async () => {
+        try {
+          done?.(null, connectTls({ ...options, socket: await dial(address) }));
+        } catch (error) {
+          done?.(error as Error, undefined as never);
+        }
+      })();
+      return undefined;
+    }
+  };
 }
 
 function requireAuthServer(certificate: PeerCertificate): Error | undefined {

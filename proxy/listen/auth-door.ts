@@ -60,20 +60,18 @@ export function openAuthDoor(options: AuthDoorOptions): AuthDoor {
     accept(stream, origin, settled) {
       // It may end while auth is dialed.
       stream.once('error', () => stream.destroy());
-      dial(origin).then(
-        (socket) => {
+      void (async () => {
+        try {
+          const socket = await dial(origin);
           settled?.();
           if (stream.destroyed) socket.destroy();
           else splice(stream, socket, { idle: { clock, ms: IDLE_MS } });
-        },
-        (error: unknown) => {
-          log.warn(
-            { err: error, address: origin.remoteAddress },
-            'a connection cannot be passed on to the auth service',
-          );
+        } catch (error) {
+          const fields = { err: error, address: origin.remoteAddress };
+          log.warn(fields, 'a connection cannot be passed on to the auth service');
           stream.destroy();
-        },
-      );
+        }
+      })();
     },
   };
 }
