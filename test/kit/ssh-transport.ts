@@ -1,94 +1,98 @@
-// An SSH transport without ciphers or sockets, for tests of what is above it: a test reads the messages that were sent
-// and puts in others, or joins two ends. Whatever a handler throws ends it, as in the real one.
-import { GatehouseError, isCode } from '#core/errors/error.ts';
-import type { Transport, TransportHandlers } from '#wire/ssh/transport-contract.ts';
+// One end of an SSH connection at the level of its messages, for tests: what came up, and how it ended.
+import { generateKeyPairSync } from 'node:crypto';
+import { duplexPair, type Duplex } from 'node:stream';
+import type { Clock } from '#core/clock.ts';
+import { silentLog } from '#core/log.ts';
+import { sshLimits } from '#wire/ssh/limits.ts';
+import type { SshKey, SshLimits } from '#wire/ssh/ssh.ts';
+import type { Transport, TransportOptions } from '#wire/ssh/transport-contract.ts';
+import { openTransport } from '#wire/ssh/transport/transport.ts';
+import { FakeClock } from './clock.ts';
+import { RawSshPeer, type RawPeerOptions } from './raw-ssh-peer.ts';
 
-const SESSION_ID = Buffer.from('0123456789abcdef0123456789abcdef');
+export interface End {
+  readonly transport: Transport;
+  readonly messages: Buffer[];
+  isReady: boolean;
+  isClosed: boolean;
+  drains: number;
+  error: unknown;
+}
 
-export class FakeTransport implements Transport {
-  readonly role: 'server' | 'client';
-  readonly peerVersion = 'SSH-2.0-fake';
-  sessionId: Uint8Array = SESSION_ID;
-  peerSignatureAlgorithms: readonly string[] | undefined;
-  handlers: TransportHandlers;
-  /** What was sent and not taken by the test yet. */
-  sent: Buffer[] = [];
-  /** What `send` says. */
-  hasRoom = true;
-  isPaused = false;
-  isAuthenticated = false;
-  /** Why it ended: what was thrown, the code of a disconnect, or undefined. */
-  ended: { readonly error: unknown; readonly disconnect?: number } | undefined;
-  #paused: Buffer[] = [];
-  onSent: (() => void) | undefined;
+export type EndOptions = Partial<Omit<TransportOptions, 'limits' | 'role' | 'socket'>> & {
+  readonly limits?: Partial<SshLimits>;
+  readonly onMessage?: (payload: Buffer, end: End) => void;
+};
 
-  constructor(role: 'server' | 'client', handlers: Partial<TransportHandlers> = {}) {
-    this.role = role;
-    this.handlers = { onMessage() {}, onDrain() {}, onClose() {}, ...handlers };
-  }
+const KEY: SshKey = { privateKey: generateKeyPairSync('ed25519').privateKey };
 
-  send(...parts: readonly Uint8Array[]): boolean {
-    if (this.ended !== undefined) return false;
-    this.sent.push(Buffer.concat(parts));
-    this.onSent?.();
-    return this.hasRoom;
-  }
+export function openEnd(
+  role: 'server' | 'client',
+  socket: Duplex,
+  clock: Clock,
+  options: EndOptions = {},
+): End {
+  const { limits, onMessage, ...more } = options;
+  const messages: Buffer[] = [];
+  const transport = openTransport({
+    role,
+    socket,
+    clock,
+    log: silentLog,
+    hostKeys: [KEY],
+    verifyHost: () => {},
+    handlers: {
+      onMessage: (payload) => {
+        messages.push(payload);
+        onMessage?.(payload, end);
+      },
+      onDrain: () => (end.drains += 1),
+      onClose: (error) => {
+        end.isClosed = true;
+        end.error = error;
+      },
+    },
+    onReady: () => (end.isReady = true),
+    ...more,
+    limits: sshLimits(limits),
+  });
+  const end: End = { transport, messages, isReady: false, isClosed: false, drains: 0, error: undefined };
+  return end;
+}
 
-  sendData(head: Uint8Array, data: Uint8Array): boolean {
-    return this.send(head, data);
-  }
+export interface Ends {
+  readonly clock: FakeClock;
+  readonly server: End;
+  readonly client: End;
+}
 
-  authenticated(): void {
-    this.isAuthenticated = true;
-  }
+/** Both ends joined, with a clock that stands still. */
+export async function openEnds(
+  options: { server?: EndOptions; client?: EndOptions; sockets?: readonly [Duplex, Duplex] } = {},
+): Promise<Ends> {
+  const clock = new FakeClock();
+  const [near, far] = options.sockets ?? duplexPair();
+  const server = openEnd('server', far, clock, options.server);
+  const client = openEnd('client', near, clock, options.client);
+  await settle(clock);
+  return { clock, server, client };
+}
 
-  pause(): void {
-    this.isPaused = true;
-  }
+/** One end of ours, towards a peer that keeps no rules. */
+export async function openAgainstRaw(
+  role: 'server' | 'client',
+  raw: Omit<RawPeerOptions, 'role'> = {},
+  options: EndOptions = {},
+): Promise<{ clock: FakeClock; end: End; peer: RawSshPeer }> {
+  const clock = new FakeClock();
+  const [near, far] = duplexPair();
+  const end = openEnd(role, near, clock, options);
+  const peer = new RawSshPeer(far, { ...raw, role: role === 'server' ? 'client' : 'server' });
+  await settle(clock);
+  return { clock, end, peer };
+}
 
-  resume(): void {
-    this.isPaused = false;
-    for (const message of this.#paused.splice(0)) this.receive(message);
-  }
-
-  disconnect(code: number, message: string): void {
-    const error = code === 11 ? undefined : new GatehouseError('UNAVAILABLE', message);
-    this.#end(error, code);
-  }
-
-  destroy(error?: GatehouseError): void {
-    this.#end(error);
-  }
-
-  /** A message of the peer. */
-  receive(...parts: readonly Uint8Array[]): void {
-    const message = Buffer.concat(parts);
-    if (this.ended !== undefined) return;
-    if (this.isPaused) {
-      this.#paused.push(message);
-      return;
-    }
-    try {
-      this.handlers.onMessage(message);
-    } catch (error) {
-      this.#end(error);
-    }
-  }
-
-  drain(): void {
-    this.hasRoom = true;
-    this.handlers.onDrain();
-  }
-
-  /** What was sent since the last call. */
-  take(): Buffer[] {
-    return this.sent.splice(0);
-  }
-
-  #end(error: unknown, disconnect?: number): void {
-    if (this.ended !== undefined) return;
-    this.ended = { error, ...(disconnect === undefined ? {} : { disconnect }) };
-    const known = isCode(error) ? error : new GatehouseError('INTERNAL', 'failed', { cause: error });
-    this.handlers.onClose(error === undefined ? undefined : known);
-  }
+/** Lets what was written in memory arrive, and answers to it, a few times over. */
+export async function settle(clock: FakeClock, rounds = 6): Promise<void> {
+  for (let round = 0; round < rounds; round++) await clock.advance(0);
 }
