@@ -173,7 +173,7 @@ export class Connection {
 }
 
 /** Agents that reach their servers by `dial`. */
-function dialingAgent(dial: (address: string) => Promise<Socket>): typeof Agent {
+export function dialingAgent(dial: (address: string) => Promise<Socket>): typeof Agent {
   return class extends Agent {
     override createConnection(
       options: TlsOptions,

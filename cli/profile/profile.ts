@@ -14,11 +14,23 @@ import {
   writePrivateFile,
 } from '../private-files.ts';
 
+const proxyRecord = s.object({
+  /** `host:port` of the web port. */
+  web: s.string({ minLength: 1, maxLength: 512 }),
+  /** `host:port` of SSH, for plain OpenSSH. */
+  ssh: s.string({ minLength: 1, maxLength: 512 }),
+  /** False: something in front of the proxy ends TLS, so only HTTP and its upgrades get through. */
+  ends_tls: s.boolean(),
+});
+
 const record = s.object({
   version: s.integer({ min: 1, max: 1 }),
   cluster: s.string({ format: clusterNameFormat }),
   user: s.string({ minLength: 1, maxLength: 253 }),
+  /** Where the auth API answers: the auth service itself, or the web port of a proxy. */
   auth_servers: s.list(s.string({ maxLength: 512 }), { max: 64 }),
+  /** How sessions are reached; left out after a login at the auth service itself. */
+  proxy: s.optional(proxyRecord),
   roles: s.list(s.string()),
   logins: s.list(s.string()),
   expires: s.timestamp(),
@@ -28,6 +40,7 @@ const record = s.object({
 });
 
 export type Profile = s.Infer<typeof record>;
+export type ProfileProxy = s.Infer<typeof proxyRecord>;
 
 /** What OpenSSH needs besides; texts of files. */
 export interface SshFiles {
