@@ -15,10 +15,13 @@ export type EndReason = (typeof END_REASONS)[number];
 const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Longer commands are cut; the audit event has the whole one. */
 export const MAX_COMMAND_CHARACTERS = 8192;
-const MAX_PARTICIPANTS = 1000;
+const MAX_PARTICIPANTS = 100;
 const MAX_SHOWN = 200;
 
-const name = s.string({ maxLength: 512 });
+const MAX_NAME = 512;
+const MAX_SIZE = 16;
+
+const name = s.string({ maxLength: MAX_NAME });
 const sessionId = s.string({ format: { says: 'a UUID in lower case', accepts: isSessionId } });
 
 /** What the caller of openRecorder knows. Names are those of audit events. */
@@ -34,7 +37,7 @@ const facts = {
   command: s.optional(s.string({ maxLength: MAX_COMMAND_CHARACTERS })),
   term: s.optional(name),
   /** Columns and rows at the start, as `80:25`. */
-  size: s.optional(s.string({ maxLength: 16 })),
+  size: s.optional(s.string({ maxLength: MAX_SIZE })),
   'addr.remote': s.optional(name),
 };
 
@@ -65,10 +68,11 @@ const end = s.object({
   ended_at: s.timestamp(),
   /** How many segments there are, the one that holds this frame included. */
   segments: s.integer({ min: 1 }),
-  output_bytes: s.integer(),
-  stderr_bytes: s.integer(),
+  /** What the session wrote. These three are not there when the recording was interrupted: nobody knows. */
+  output_bytes: s.optional(s.integer()),
+  stderr_bytes: s.optional(s.integer()),
   /** Of the bytes above, those that are not in the recording, by design or for want of space. */
-  omitted_bytes: s.integer(),
+  omitted_bytes: s.optional(s.integer()),
 });
 
 /** The last frame of a recording. */
@@ -93,6 +97,25 @@ export function readMeta(value: unknown): RecordingMeta {
 /** CORRUPT when it is not what the last frame holds. */
 export function readEnd(value: unknown): RecordingEnd {
   return read(end, value, 'end');
+}
+
+/** The facts with texts cut to what a recording takes. */
+export function fitFacts(given: SessionFacts): SessionFacts {
+  const cut = Object.entries(given).map(([key, value]) => [
+    key,
+    value?.slice(0, key === 'command' ? MAX_COMMAND_CHARACTERS : key === 'size' ? MAX_SIZE : MAX_NAME),
+  ]);
+  return Object.fromEntries(cut) as SessionFacts;
+}
+
+/** The outcome, with as many participants as a recording takes. */
+export function fitOutcome(given: SessionOutcome): SessionOutcome {
+  const { participants } = given;
+  if (participants === undefined) return given;
+  return {
+    ...given,
+    participants: participants.slice(0, MAX_PARTICIPANTS).map((who) => who.slice(0, MAX_NAME)),
+  };
 }
 
 function read<T>(schema: s.Schema<T>, value: unknown, frame: string): T {

@@ -1,6 +1,7 @@
 // The contract of the spool: a folder on the recording host where segments wait until they are uploaded. A recorder
 // writes into it, an uploader empties it, and what a dead process left in it is finished by the next one.
 import type { Code } from '#core/errors/codes.ts';
+import type { Packer } from './format/packer.ts';
 
 /** What could not be kept or uploaded, for the `recording.failed` audit event. */
 export interface RecordingFailure {
@@ -35,6 +36,8 @@ export interface OpenSegment {
 
 export interface Spool {
   readonly dir: string;
+  /** For all recorders that write here. */
+  readonly packer: Packer;
   /** Bytes in the spool, and how many it may hold. At the bound appends fail with STORAGE_FULL. */
   usedBytes(): number;
   readonly maxBytes: number;
