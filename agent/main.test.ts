@@ -13,9 +13,11 @@ import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { startTcpProxy, type TcpProxy } from '#test/kit/tcp-proxy.ts';
 import { letOthersWork, until } from '#test/kit/until.ts';
-import { startAgent, type Agent, type AgentOptions } from './main.ts';
-import { startMembership } from '#client/member/membership.ts';
-import { HEARTBEAT_MS } from '#client/member/presence.ts';
+import { startAgent, type AgentHealth } from './main.ts';
+import { startClusterView } from '#client/cluster-view.ts';
+import { startMembership, type MembershipOptions } from '#client/member/membership.ts';
+import { HEARTBEAT_MS, startPresence, type Presence } from '#client/member/presence.ts';
+import type { CommandLabel } from '#config/labels.ts';
 
 const TOKEN = 'e94d68a8a1e5821dbd79d03a960644f0';
 const DAY_MS = 86_400_000;
@@ -24,7 +26,7 @@ let proxy: TcpProxy;
 let clock: FakeClock;
 let folder: string;
 let lines: string[];
-const agents: Agent[] = [];
+const agents: Started[] = [];
 
 beforeAll(async () => {
   house = await startTestAuth();
@@ -55,29 +57,81 @@ const log: Log = {
   child: () => log,
 };
 
-function start(more: Partial<AgentOptions> = {}): Agent {
+interface Started {
+  readonly hostId: string | undefined;
+  readonly failed: Promise<never>;
+  readonly heartbeats: Presence['counts'];
+  health(): AgentHealth;
+  close(): Promise<void>;
+}
+
+/** An agent with what its process gives it: a membership, a view, heartbeats. */
+function start(more: Partial<MembershipOptions> & { commands?: readonly CommandLabel[] } = {}): Started {
+  const { commands = [], ...rest } = more;
+  const membership = startMembership({
+    clock,
+    log,
+    store: openCredentialDir(folder),
+    nodeName: 'web-1',
+    roles: ['node'],
+    addresses: [],
+    authServers: [`127.0.0.1:${proxy.port}`],
+    token: new Secret(TOKEN),
+    caPins: [caPin(derFromPem(house.authority))],
+    ...rest,
+  });
+  const view = startClusterView({ membership, clock, log });
   const agent = startAgent({
     clock,
     log,
     version: '0.1.0',
+    membership,
+    view,
+    audit: { emit: () => {} },
     dataDir: folder,
-    nodeName: 'web-1',
-    roles: ['node'],
-    authServers: [`127.0.0.1:${proxy.port}`],
-    token: new Secret(TOKEN),
-    caPins: [caPin(derFromPem(house.authority))],
+    config: {
+      listenAddr: { host: '127.0.0.1', port: 0 },
+      publicAddrs: [],
+      labels: { env: 'test' },
+      commands,
+      allowTcpForwarding: true,
+      fileCopy: true,
+      permitUserEnv: false,
+      x11: { enabled: false, displayOffset: 10, maxDisplays: 10 },
+    },
+    limits: { maxConnections: 10, maxUsers: 10 },
     address: '10.0.0.7:3022',
-    publicAddresses: [],
-    labels: { env: 'test' },
-    commands: [],
     environment: { PATH: process.env['PATH'] },
-    ...more,
   });
-  agents.push(agent);
-  return agent;
+  const presence = startPresence({
+    clock,
+    log,
+    version: '0.1.0',
+    membership,
+    ready: agent.ready,
+    resources: (record) => agent.documents(record),
+  });
+  const started: Started = {
+    get hostId() {
+      return membership.record()?.certificates.host_id;
+    },
+    failed: Promise.race([membership.failed, agent.failed]),
+    get heartbeats() {
+      return presence.counts;
+    },
+    health: () => (agent.health().ready ? presence.health() : agent.health()),
+    async close() {
+      await agent.close();
+      await presence.close();
+      await view.close();
+      await membership.close();
+    },
+  };
+  agents.push(started);
+  return started;
 }
 
-const nodeOf = (agent: Agent): Resource<NodeSpec> | undefined =>
+const nodeOf = (agent: Started): Resource<NodeSpec> | undefined =>
   agent.hostId === undefined
     ? undefined
     : (house.auth.state.get('node', agent.hostId) as Resource<NodeSpec> | undefined);
@@ -89,7 +143,7 @@ async function pass(ms: number, steps = 20): Promise<void> {
     await letOthersWork();
   }
 }
-async function ready(agent: Agent): Promise<void> {
+async function ready(agent: Started): Promise<void> {
   await until('the agent to be ready', async () => {
     await clock.advance(500);
     return agent.health().ready;
@@ -199,9 +253,18 @@ describe('membership', () => {
   });
 
   it('ok: a machine that was away until its certificates expired is told how to join again', async () => {
-    // Two months pass heartbeat by heartbeat, so this takes seconds.
-    const agent = start();
-    await ready(agent);
+    const membership = startMembership({
+      clock,
+      log,
+      store: openCredentialDir(folder),
+      nodeName: 'web-1',
+      roles: ['node'],
+      authServers: [`127.0.0.1:${proxy.port}`],
+      token: new Secret(TOKEN),
+      caPins: [],
+      addresses: [],
+    });
+    await membership.joined;
     proxy.refuse(true);
     proxy.cut();
     await pass(60 * DAY_MS);
@@ -209,6 +272,7 @@ describe('membership', () => {
       await clock.advance(3_600_000);
       return lines.some((line) => line.startsWith('error') && line.includes('identity.json'));
     });
+    await membership.close();
   });
 
   it('S7 refuses: for good with a wrong pin, a bad token and a damaged identity', async () => {

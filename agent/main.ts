@@ -1,34 +1,35 @@
-// The agent of a machine: becomes a member, says that it is there, and keeps its certificates fresh. Opens the parts,
-// connects them, and closes them in reverse. In this release it serves no sessions.
-import { openCredentialDir } from '#client/credentials-dir.ts';
-import type { CommandLabel } from '#config/labels.ts';
+// The agent of a machine: serves SSH to it and says what it is. Opens the parts, connects them, and closes them in
+// reverse. The machine's membership, its view of the cluster and its heartbeats are the process's own, because a proxy in
+// the same process uses them too.
+import type { AuditSender } from '#client/audit-sender.ts';
+import type { ClusterView } from '#client/cluster-view.ts';
+import type { HostRecord } from '#client/credentials.ts';
+import type { Membership } from '#client/member/membership.ts';
+import type { SshConfig } from '#config/config.ts';
+import { formatAddress, parseAddress } from '#config/address.ts';
 import type { Clock } from '#core/clock.ts';
-import type { SystemRole } from '#core/identity.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
-import type { Secret } from '#core/secret.ts';
+import type { Resource } from '#core/resource.ts';
+import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import { startCommandLabels } from './labels.ts';
-import { startMembership } from '#client/member/membership.ts';
 import { nodeDocument } from './node-document.ts';
-import { startPresence } from '#client/member/presence.ts';
+import { openAccounts } from './ssh/account/accounts.ts';
+import { startSshService, type SshService, type SshServiceOptions } from './ssh/service.ts';
 
 export interface AgentOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
-  /** Holds the identity; the caller has it for this process alone. */
+  /** Of a host with the role node; the caller closes it, after the agent. */
+  readonly membership: Pick<Membership, 'joined' | 'record'>;
+  readonly view: ClusterView;
+  readonly audit: Pick<AuditSender, 'emit'>;
   readonly dataDir: string;
-  readonly nodeName: string;
-  readonly roles: readonly SystemRole[];
-  /** `host:port` each. */
-  readonly authServers: readonly string[];
-  /** Needed at the first start. */
-  readonly token?: Secret | undefined;
-  readonly caPins: readonly string[];
-  /** `host:port` under which the node service is dialed. */
+  readonly config: SshConfig;
+  readonly limits: SshServiceOptions['limits'];
+  /** `host:port` under which the node service is dialed; with port 0 it is the one that was bound. */
   readonly address: string;
-  readonly publicAddresses: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly commands: readonly CommandLabel[];
   /** Variables of the process; commands get a few of them. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -40,52 +41,104 @@ export interface AgentHealth {
 }
 
 export interface Agent {
-  /** Undefined until the machine has joined. */
-  readonly hostId: string | undefined;
-  /** Rejects when the machine cannot become a member, however often it would try; never resolves. */
+  /** Resolves when `documents` is complete: labels are known and the port is open. The first heartbeat waits for it. */
+  readonly ready: Promise<void>;
+  /** Rejects when the agent cannot serve, whatever it would try; never resolves. */
   readonly failed: Promise<never>;
   health(): AgentHealth;
-  /** Heartbeats that were answered, and that were not. */
-  readonly heartbeats: { readonly sent: number; readonly failed: number };
-  /** Says goodbye when the auth service is at hand; done within a second. Safe to call twice. */
+  /** What heartbeats say of this machine. */
+  documents(record: HostRecord): readonly Resource[];
+  readonly counts: SshService['counts'];
+  /** Takes no more connections; resolves when the last session has ended, or after `mostMs`. */
+  drain(mostMs?: number): Promise<void>;
+  /** Ends what is left; done within two seconds. Safe to call twice. */
   close(): Promise<void>;
 }
 
-/** Returns at once; joining goes on in the background for as long as no auth server answers. */
+/** Returns at once; it serves as soon as the host has joined and knows the cluster. */
 export function startAgent(options: AgentOptions): Agent {
-  const { clock, log } = options;
-  const addresses = [options.address, ...options.publicAddresses].map(withoutPort);
-  const membership = startMembership({
-    ...options,
-    store: openCredentialDir(options.dataDir),
-    addresses: [...new Set(addresses)],
+  const { membership, view, config, log } = options;
+  const labels = startCommandLabels({ ...options, commands: config.commands });
+  const state: { service?: SshService; address: string; isClosing: boolean } = {
+    address: options.address,
+    isClosing: false,
+  };
+  const document = (record: HostRecord): Resource<NodeSpec> =>
+    nodeDocument(record, {
+      version: options.version,
+      address: state.address,
+      publicAddresses: config.publicAddrs.map(formatAddress),
+      labels: config.labels,
+      commands: config.commands,
+      results: labels.results(),
+    });
+  const open = async (): Promise<void> => {
+    await membership.joined;
+    await view.ready;
+    if (state.isClosing) throw new GatehouseError('UNAVAILABLE', 'the agent is closing');
+    const currentLabels = (): Readonly<Record<string, string>> => {
+      const record = membership.record();
+      return record === undefined ? config.labels : nodeLabels(document(record));
+    };
+    state.service = openService(options, currentLabels);
+    const bound = await state.service.listen(config.listenAddr);
+    state.address = withBoundPort(options.address, bound);
+    log.info({ address: bound }, 'the node serves SSH');
+  };
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  const opening = open();
+  opening.catch((error: unknown) => {
+    if (!state.isClosing) failed.reject(error as Error);
   });
-  const labels = startCommandLabels({ ...options, environment: options.environment });
-  const presence = startPresence({
-    clock,
-    log,
-    version: options.version,
-    membership,
-    ready: labels.ready,
-    resources: (record) => [nodeDocument(record, { ...options, results: labels.results() })],
-  });
+  const ready = Promise.all([opening, labels.ready]).then(() => undefined);
+  ready.catch(() => {});
   let closing: Promise<void> | undefined;
   return {
-    get hostId() {
-      return membership.record()?.certificates.host_id;
+    ready,
+    failed: failed.promise,
+    health: () => healthOf(membership.record() !== undefined, view.isReady(), state.service),
+    documents: (record) => [document(record)],
+    get counts() {
+      return state.service?.counts ?? { connections: 0, users: 0, sessions: 0 };
     },
-    failed: membership.failed,
-    health: () => presence.health(),
-    get heartbeats() {
-      return presence.counts;
-    },
+    drain: async (mostMs) => await state.service?.drain(mostMs),
     close: () =>
       (closing ??= (async () => {
-        await presence.close();
+        state.isClosing = true;
+        await state.service?.close();
         await labels.close();
-        await membership.close();
       })()),
   };
 }
 
-const withoutPort = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+function openService(options: AgentOptions, labels: () => Readonly<Record<string, string>>): SshService {
+  const { clock } = options;
+  const accounts = openAccounts({ clock });
+  return startSshService({
+    clock,
+    log: options.log,
+    membership: options.membership,
+    view: options.view,
+    audit: options.audit,
+    config: options.config,
+    limits: options.limits,
+    dataDir: options.dataDir,
+    labels,
+    findAccount: (login) => accounts.find(login),
+    prefixOf: () => [],
+    serveSession: (opening) => opening.reject(3, 'sessions are not served yet'),
+  });
+}
+
+function healthOf(hasJoined: boolean, isViewReady: boolean, service: SshService | undefined): AgentHealth {
+  if (!hasJoined) return { ready: false, reason: 'has not joined the cluster yet' };
+  if (!isViewReady) return { ready: false, reason: 'does not know the cluster yet' };
+  if (service === undefined) return { ready: false, reason: 'does not serve yet' };
+  return { ready: true };
+}
+
+function withBoundPort(address: string, bound: string): string {
+  const { host, port } = parseAddress(address, 0);
+  return port === 0 ? formatAddress({ host, port: parseAddress(bound, 0).port }) : address;
+}

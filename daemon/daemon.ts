@@ -90,14 +90,14 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   );
   running.services = services;
   metrics.watch(services);
-  const { auth, agent } = services;
+  const { auth, agent, member } = services;
   if (options.withGuide && auth !== undefined) {
     options.stdout.write(guide(loaded, dataDir, auth, options.environment['PATH']));
   }
   return {
     log,
-    failed: agent?.failed ?? new Promise<never>(() => {}),
-    dump: () => dumpDiagnostics(log, { version, auth, agent, watchers: metrics.watchers() }),
+    failed: services.failed,
+    dump: () => dumpDiagnostics(log, { version, auth, agent, member, watchers: metrics.watchers() }),
     reload: async (signal) => {
       await output
         .reopen?.()
@@ -144,8 +144,10 @@ function requireServices({ auth, ssh }: Config): void {
 /** Why the daemon cannot serve at present; empty when it can. */
 function notReady(services: Services | undefined): readonly string[] {
   if (services === undefined) return ['starting'];
-  const { auth, agent } = services;
-  const { ready = true, reason = 'not ready' } = agent?.health() ?? {};
+  const { auth, agent, member } = services;
+  // What is ready and yet unknown to the cluster cannot be reached.
+  const { ready = true, reason = 'not ready' } =
+    [agent?.health(), member?.health()].find((health) => health?.ready === false) ?? {};
   return [
     ...(auth === undefined || auth.isReady()
       ? []

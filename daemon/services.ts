@@ -13,6 +13,7 @@ import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import { authOptions, type AuthParts } from './auth-options.ts';
 import type { DaemonMetrics } from './metrics/daemon-metrics.ts';
+import { startMember, type Member } from './member.ts';
 import { nodeAddress } from './node-address.ts';
 
 export interface ServiceParts {
@@ -29,7 +30,11 @@ export interface ServiceParts {
 
 export interface Services {
   readonly auth?: Auth;
+  /** There with each service that is not auth. */
+  readonly member?: Member;
   readonly agent?: Agent;
+  /** Rejects when a service cannot go on; never resolves. */
+  readonly failed: Promise<never>;
   /** In reverse. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -37,23 +42,32 @@ export interface Services {
 /** Errors are those of the services; what was started is closed again. */
 export async function startServices(config: Config, parts: ServiceParts): Promise<Services> {
   const ownToken = new Secret(randomBytes(32).toString('hex'));
+  let member: Member | undefined;
   let agent: Agent | undefined;
-  const ownHost = { roles: ['node'], token: ownToken, id: () => agent?.hostId } as const;
+  const ownHost = { roles: ['node'], token: ownToken, id: () => member?.hostId } as const;
   const auth = config.auth === undefined ? undefined : await openAuth(config, config.auth, parts, ownHost);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closing ??= (async () => {
+      await agent?.close();
+      await member?.close();
+      await auth?.close();
+    })());
   try {
-    agent = config.ssh === undefined ? undefined : await openAgent(config, config.ssh, parts, auth, ownToken);
-    let closing: Promise<void> | undefined;
+    if (config.ssh !== undefined) {
+      member = await openMember(config, config.ssh, parts, auth, ownToken);
+      agent = openAgent(config, config.ssh, parts, member);
+      member.announce([agent]);
+    }
     return {
       ...(auth === undefined ? {} : { auth }),
+      ...(member === undefined ? {} : { member }),
       ...(agent === undefined ? {} : { agent }),
-      close: () =>
-        (closing ??= (async () => {
-          await agent?.close();
-          await auth?.close();
-        })()),
+      failed: Promise.race([member?.membership.failed, agent?.failed].filter((one) => one !== undefined)),
+      close,
     };
   } catch (error) {
-    await auth?.close();
+    await close();
     throw error;
   }
 }
@@ -81,17 +95,14 @@ async function openAuth(
   return started;
 }
 
-async function openAgent(
+async function openMember(
   config: Config,
   ssh: SshConfig,
-  parts: ServiceParts,
+  { clock, log, version, dataDir }: ServiceParts,
   auth: Auth | undefined,
   ownToken: Secret,
-): Promise<Agent> {
-  const { clock, version, dataDir, environment } = parts;
-  const log = parts.log.child({ part: 'node' });
-  log.warn({}, 'the node service serves no sessions in this release: the machine is listed with its labels');
-  const membership =
+): Promise<Member> {
+  const reached =
     auth === undefined
       ? {
           authServers: config.authServers.map(formatAddress),
@@ -103,18 +114,37 @@ async function openAgent(
           caPins: auth.authorities.caPins(),
           token: ownToken,
         };
+  const addresses = [addressOf(config, ssh), ...ssh.publicAddrs.map(formatAddress)].map(withoutPort);
+  return startMember({
+    clock,
+    log: log.child({ part: 'member' }),
+    version,
+    dataDir,
+    nodeName: config.nodename,
+    roles: ['node'],
+    addresses: [...new Set(addresses)],
+    ...reached,
+  });
+}
+
+function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: Member): Agent {
+  const { clock, log, version, dataDir, environment } = parts;
   return startAgent({
     clock,
-    log,
+    log: log.child({ part: 'node' }),
     version,
     dataDir,
     environment,
-    ...membership,
-    nodeName: config.nodename,
-    roles: ['node'],
-    address: nodeAddress(ssh.listenAddr, config.advertiseIp, networkInterfaces()),
-    publicAddresses: ssh.publicAddrs.map(formatAddress),
-    labels: ssh.labels,
-    commands: ssh.commands,
+    membership: member.membership,
+    view: member.view,
+    audit: member.audit,
+    config: ssh,
+    limits: config.connectionLimits,
+    address: addressOf(config, ssh),
   });
 }
+
+const addressOf = (config: Config, ssh: SshConfig): string =>
+  nodeAddress(ssh.listenAddr, config.advertiseIp, networkInterfaces());
+
+const withoutPort = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');

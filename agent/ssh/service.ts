@@ -13,12 +13,12 @@ import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
 import type { Log } from '#core/log.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
+import { certifiedHostKey } from '#wire/host-keys.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
 import type { AgentEvent, SshHost } from './context.ts';
 import { PrivateDirs } from './forward/private-dir.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import { Handshake, type Admitted, type HandshakeParts, type SshOrigin } from './handshake.ts';
-import { hostKeys } from './host-key.ts';
 import { ConnectionLimits, type LimitOptions } from './limits.ts';
 import { openListener, type Listener } from './listener.ts';
 import { LiveConnection, type LiveParts, type ServeSession } from './live-connection.ts';
@@ -78,7 +78,7 @@ class RunningService implements SshService {
   readonly #monitor: SshMonitor;
   readonly #dirs = new PrivateDirs();
   readonly #ground: NodeGround;
-  readonly #hostKeys: ReturnType<typeof hostKeys>;
+  readonly #hostKey: ReturnType<typeof certifiedHostKey>;
   readonly #handshakeParts: HandshakeParts;
   readonly #liveParts: LiveParts;
   readonly #sockets = new Set<Duplex>();
@@ -95,7 +95,7 @@ class RunningService implements SshService {
     this.#limits = new ConnectionLimits(options.limits);
     this.#refusals = new SshRefusals(host);
     this.#monitor = new SshMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
-    this.#hostKeys = hostKeys(() => membership.record());
+    this.#hostKey = certifiedHostKey(() => membership.record());
     this.#handshakeParts = {
       limits: this.#limits,
       refusals: this.#refusals,
@@ -175,7 +175,7 @@ class RunningService implements SshService {
     const remoteIp = parseIpPort(origin.remoteAddress)?.ip;
     if (this.#isStopping) throw new GatehouseError('UNAVAILABLE', STOPPING);
     if (remoteIp === undefined) throw new GatehouseError('BAD_REQUEST', 'it comes from no address');
-    const hostKeysNow = this.#hostKeys();
+    const hostKey = this.#hostKey();
     const { keep_alive_interval, keep_alive_count_max } = view.networking();
     const handshake = this.#openHandshake(origin, remoteIp);
     this.#sockets.add(socket);
@@ -183,7 +183,7 @@ class RunningService implements SshService {
       socket,
       clock,
       log,
-      hostKeys: hostKeysNow,
+      hostKeys: [hostKey],
       limits: { keepAliveMs: parseDuration(keep_alive_interval), keepAliveCount: keep_alive_count_max },
       authenticate: (offer) => handshake.authenticate(offer),
       serve: (connection, admitted) => this.#serve(socket, connection, handshake, origin, admitted),

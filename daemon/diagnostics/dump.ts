@@ -3,17 +3,19 @@
 import type { Agent } from '#agent/main.ts';
 import type { Auth } from '#auth/main.ts';
 import type { Log } from '#core/log.ts';
+import type { Member } from '../member.ts';
 
 export interface DumpSources {
   readonly version: string;
   readonly auth?: Auth | undefined;
   readonly agent?: Agent | undefined;
+  readonly member?: Member | undefined;
   /** Feeds that are open. */
   readonly watchers: number;
 }
 
 /** One line each for process, auth service and agent. */
-export function dumpDiagnostics(log: Log, { version, auth, agent, watchers }: DumpSources): void {
+export function dumpDiagnostics(log: Log, { version, auth, agent, member, watchers }: DumpSources): void {
   const { rss, heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   log.info(
@@ -44,7 +46,7 @@ export function dumpDiagnostics(log: Log, { version, auth, agent, watchers }: Du
   }
   if (agent !== undefined) {
     log.info(
-      { ...agent.health(), hostId: agent.hostId, heartbeats: agent.heartbeats },
+      { ...agent.health(), ...agent.counts, hostId: member?.hostId, heartbeats: member?.heartbeats },
       'diagnostics of the agent',
     );
   }

@@ -2,12 +2,19 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Agent } from '#agent/main.ts';
 import type { Auth, AuthOptions } from '#auth/main.ts';
+import type { Member } from '../member.ts';
 import { Registry } from './registry.ts';
+
+export interface WatchedServices {
+  readonly auth?: Auth | undefined;
+  readonly member?: Pick<Member, 'heartbeats' | 'health' | 'audit'> | undefined;
+  readonly agent?: Agent | undefined;
+}
 
 export interface DaemonMetrics {
   readonly observer: NonNullable<AuthOptions['observer']>;
   /** The services whose state is read when somebody asks. */
-  watch(services: { readonly auth?: Auth | undefined; readonly agent?: Agent | undefined }): void;
+  watch(services: WatchedServices): void;
   /** Feeds that are open at present. */
   watchers(): number;
   render(): string;
@@ -93,10 +100,7 @@ function processMetrics(registry: Registry, version: string): { disable(): unkno
   return delay;
 }
 
-function serviceMetrics(
-  registry: Registry,
-  services: () => { readonly auth?: Auth | undefined; readonly agent?: Agent | undefined },
-): void {
+function serviceMetrics(registry: Registry, services: () => WatchedServices): void {
   const ofAuth = (read: (auth: Auth) => number) => (): (readonly [Record<string, string>, number])[] => {
     const { auth } = services();
     return auth === undefined ? [] : [[{}, read(auth)]];
@@ -105,6 +109,12 @@ function serviceMetrics(
     const { agent } = services();
     return agent === undefined ? [] : [[{}, read(agent)]];
   };
+  const ofMember =
+    (read: (member: NonNullable<WatchedServices['member']>) => number) =>
+    (): (readonly [Record<string, string>, number])[] => {
+      const { member } = services();
+      return member === undefined ? [] : [[{}, read(member)]];
+    };
   registry.gauge(
     'gatehouse_auth_ready',
     '1 when the auth service can answer.',
@@ -127,17 +137,32 @@ function serviceMetrics(
   );
   registry.gauge(
     'gatehouse_agent_ready',
-    '1 when the cluster knows this machine.',
-    ofAgent((agent) => (agent.health().ready ? 1 : 0)),
+    '1 when the node serves and the cluster knows this machine.',
+    ofMember((member) => (member.health().ready && services().agent?.health().ready === true ? 1 : 0)),
   );
   registry.gauge(
     'gatehouse_agent_heartbeats_sent',
     'Heartbeats that were answered.',
-    ofAgent((agent) => agent.heartbeats.sent),
+    ofMember((member) => member.heartbeats.sent),
   );
   registry.gauge(
     'gatehouse_agent_heartbeats_failed',
     'Heartbeats that were not.',
-    ofAgent((agent) => agent.heartbeats.failed),
+    ofMember((member) => member.heartbeats.failed),
+  );
+  registry.gauge(
+    'gatehouse_agent_events_pending',
+    'Events of this host that the audit log does not have yet.',
+    ofMember((member) => member.audit.status().pending),
+  );
+  registry.gauge(
+    'gatehouse_node_connections',
+    'SSH connections to the node, handshakes included.',
+    ofAgent((agent) => agent.counts.connections),
+  );
+  registry.gauge(
+    'gatehouse_node_sessions',
+    'SSH sessions on the node.',
+    ofAgent((agent) => agent.counts.sessions),
   );
 }
