@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { formatAddress, parseAddress } from '#config/address.ts';
 import type { Config } from '#config/config.ts';
+import { PORTS } from '#config/ports.ts';
 import { parsePin } from '#core/certs/x509/pin.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { check } from '#core/schema/check.ts';
@@ -32,8 +33,6 @@ export interface Connection {
   readonly config?: Config | undefined;
 }
 
-/** Port of the auth service. */
-const AUTH_PORT = 3025;
 /** As auth/admin-identity.ts writes it. */
 const ADMIN_FILE = 'admin-identity.json';
 
@@ -72,13 +71,16 @@ export async function connect(io: Io, options: ConnectOptions): Promise<Connecti
 }
 
 /** The address in its canonical form, with the default port. USAGE when it is not one. */
-export function addressText(text: string): string {
+export const addressText = (text: string): string => canonical('--auth-server', text, PORTS.auth);
+
+/** The same for the web port of a proxy. */
+export const proxyAddressText = (text: string): string => canonical('--proxy', text, PORTS.web);
+
+function canonical(name: string, text: string, port: number): string {
   try {
-    return formatAddress(parseAddress(text, AUTH_PORT));
+    return formatAddress(parseAddress(text, port));
   } catch (error) {
-    throw isCode(error, 'BAD_REQUEST')
-      ? new GatehouseError('USAGE', `--auth-server: ${error.message}`)
-      : error;
+    throw isCode(error, 'BAD_REQUEST') ? new GatehouseError('USAGE', `${name}: ${error.message}`) : error;
   }
 }
 

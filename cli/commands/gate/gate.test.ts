@@ -168,7 +168,7 @@ describe('refuses', () => {
       1,
       'another certificate authority',
     ],
-    ['no server at all', 'login --user=joe FILE', 2, '--auth-server is missing'],
+    ['no server at all', 'login --user=joe FILE', 2, '--proxy is missing'],
     ['no user', 'login SERVER PIN FILE', 2, '--user is missing'],
     ['no password', 'login SERVER PIN --user=joe', 2, 'pass --password-file'],
     [

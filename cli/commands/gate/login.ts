@@ -11,10 +11,11 @@ import { GatehouseError } from '#core/errors/error.ts';
 import * as flag from '../../arguments.ts';
 import { command } from '../../arguments.ts';
 import { oneLine, shellWord } from '../../format/text.ts';
+import { findProfile } from '../../profile/choose.ts';
 import { saveProfile, type Profile, type SshFiles } from '../../profile/profile.ts';
 import type { Gate } from './context.ts';
 import { passwordFlags, readOtp, readPassword } from './password.ts';
-import { openServer, requireSameCluster, serverFlags } from './server.ts';
+import { openServer, requireSameCluster, serverFlags, type Server } from './server.ts';
 import { statusLines, summary } from './show-profile.ts';
 
 export const login = command({
@@ -22,20 +23,22 @@ export const login = command({
     'Certificates are good for 12 hours unless --ttl or a role says otherwise. On first contact the CA pin is compared, by\n--ca-pin or by you; later the cluster is known.',
   flags: {
     ...serverFlags,
-    user: flag.text({ says: 'Your user name. ($USER)', value: 'USER' }),
     ...passwordFlags,
     ttl: flag.duration({ says: 'How long the certificates are to be good.' }),
   },
   examples: [
+    'gate login --proxy=proxy.example.com --user=alice',
+    'gate login --proxy=proxy.example.com:3080 --user=ci --password-file=/run/secrets/password --ca-pin=sha256:7e12…',
     'gate login --auth-server=10.0.10.5:3025 --user=alice',
-    'gate login --auth-server=10.0.10.5:3025 --user=ci --password-file=/run/secrets/password --ca-pin=sha256:7e12…',
   ],
   async run(gate: Gate, { flags }) {
     const { io, out } = gate;
-    const user = flags.user ?? io.env['USER'];
+    const known = await findProfile(io, gate.wanted).catch(() => undefined);
+    const user = gate.wanted.user ?? known?.user ?? io.env['USER'];
     if (user === undefined || user === '')
       throw flag.usage('--user is missing: your user name in the cluster');
-    const { api, address, authorities } = await openServer(gate, flags);
+    const server = await openServer(gate, flags);
+    const { api, authorities } = server;
     try {
       const { auth, cluster_name: cluster } = await api.call(ping, {});
       await requireSameCluster(gate, cluster, authorities);
@@ -50,14 +53,16 @@ export const login = command({
         ...(flags.ttl === undefined ? {} : { ttl: flag.durationText(flags.ttl) }),
         ...keys.publicKeys,
       });
-      const profile = profileOf(certificates, keys.tlsPrivateKey, address);
+      const profile = profileOf(certificates, keys.tlsPrivateKey, server);
       if (profile.cluster !== cluster) await requireSameCluster(gate, profile.cluster, authorities);
       const paths = await saveProfile(io, profile, sshFiles(certificates, keys));
       const hint = `ssh -i ${shellWord(paths.key)} -o UserKnownHostsFile=${shellWord(paths.knownHosts)}`;
       await out.show({ ...summary(profile), key: paths.key, known_hosts: paths.knownHosts }, () => {
         for (const line of statusLines(profile, io.clock.now())) out.line(line);
         out.line();
-        out.line(`Use it with: ${hint} ${shellWord(profile.logins[0] ?? 'LOGIN')}@HOST`);
+        const login = shellWord(profile.logins[0] ?? 'LOGIN');
+        if (profile.proxy === undefined) out.line(`Use it with: ${hint} ${login}@HOST`);
+        else out.line(`Use it with: gate ls, gate ssh ${login}@HOST, or plain ssh by \`gate config\``);
       });
     } finally {
       api.close();
@@ -84,7 +89,11 @@ function makeKeys(): Keys {
   };
 }
 
-function profileOf(certificates: UserCertificates, tlsPrivateKey: string, address: string): Profile {
+function profileOf(
+  certificates: UserCertificates,
+  tlsPrivateKey: string,
+  { address, proxy }: Pick<Server, 'address' | 'proxy'>,
+): Profile {
   const { user, cluster_name, roles, logins, expires, tls_certificate, tls_authorities } = certificates;
   if (!clusterNameFormat.accepts(cluster_name)) {
     throw new GatehouseError('UNAVAILABLE', 'the server gives its cluster a name that cannot be one');
@@ -94,6 +103,7 @@ function profileOf(certificates: UserCertificates, tlsPrivateKey: string, addres
     cluster: cluster_name,
     user,
     auth_servers: [address],
+    ...(proxy === undefined ? {} : { proxy }),
     roles,
     logins,
     expires,

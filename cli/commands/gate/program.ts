@@ -1,9 +1,9 @@
 // The table of gate, the command of users. Nothing is loaded before it is called.
 import * as flag from '../../arguments.ts';
 import type { Program } from '../../arguments.ts';
-import { FORMATS, type Format } from '../../output.ts';
+import { FORMATS } from '../../output.ts';
 import { versionLine } from '../../version.ts';
-import { openGate, type Gate } from './context.ts';
+import { openGate, type Gate, type GateFlags } from './context.ts';
 
 export const gate: Program<Gate> = {
   name: 'gate',
@@ -11,6 +11,15 @@ export const gate: Program<Gate> = {
   version: versionLine(),
   flags: {
     format: flag.oneOf(FORMATS, { says: 'How to print.', short: 'f' }),
+    proxy: flag.text({
+      says: 'The proxy, by the address of its web port. (GATEHOUSE_PROXY)',
+      value: 'HOST[:PORT]',
+    }),
+    cluster: flag.text({
+      says: 'The cluster, when you are signed in to several. (GATEHOUSE_CLUSTER)',
+      value: 'NAME',
+    }),
+    user: flag.text({ says: 'Your user name in the cluster. (GATEHOUSE_USER)', value: 'USER' }),
     debug: flag.toggle({ says: 'Say more when something fails.', short: 'd' }),
   },
   verbs: [
@@ -36,6 +45,6 @@ export const gate: Program<Gate> = {
     },
     { name: 'version', says: 'Print the version.', load: async () => (await import('./version.ts')).version },
   ],
-  examples: ['gate login --auth-server=10.0.10.5:3025 --user=alice', 'gate status -f json'],
-  open: (io, flags) => openGate(io, flags['format'] as Format | undefined),
+  examples: ['gate login --proxy=proxy.example.com --user=alice', 'gate status -f json'],
+  open: (io, flags) => openGate(io, flags as GateFlags),
 };

@@ -1,24 +1,29 @@
 // Which server to talk to before there is an identity, and why to believe it: a pin, the authorities of an earlier
 // login, or a person who compares the pin. A password is never sent on trust alone.
-import { addressText } from '../../connect.ts';
+import { addressText, proxyAddressText } from '../../connect.ts';
 import * as flag from '../../arguments.ts';
 import { usage } from '../../arguments.ts';
 import { openApi, type Api } from '#client/api.ts';
+import { findProxy, type FoundProxy } from '#client/find-proxy.ts';
 import { learnAuthorities } from '#client/trust.ts';
 import { caPin, parsePin } from '#core/certs/x509/pin.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { oneLine } from '../../format/text.ts';
 import { askText, canAsk } from '../../prompt.ts';
-import { listProfiles } from '../../profile/profile.ts';
+import { findProfile, type Wanted } from '../../profile/choose.ts';
+import { listProfiles, type Profile, type ProfileProxy } from '../../profile/profile.ts';
 import type { Gate } from './context.ts';
 
 export const serverFlags = {
   'auth-server': flag.text({
-    says: 'Address of the auth service; needed the first time.',
+    says: 'Address of the auth service, in place of a proxy.',
     value: 'HOST:PORT',
   }),
   'ca-pin': flag.list({ says: 'The pin that `gatectl status` prints.', value: 'sha256:…' }),
+  insecure: flag.toggle({
+    says: 'Believe an unknown server without a pin. Whoever is in between reads your password; for trying out only.',
+  }),
 };
 
 export interface Server {
@@ -26,23 +31,82 @@ export interface Server {
   readonly address: string;
   /** PEM. */
   readonly authorities: readonly string[];
+  /** Left out when the auth service itself was named. */
+  readonly proxy?: ProfileProxy;
+}
+
+interface ServerFlags {
+  readonly 'auth-server': string | undefined;
+  readonly 'ca-pin': readonly string[] | undefined;
+  readonly insecure: boolean;
 }
 
 /** An API connection without identity; the caller closes it. CA_PIN_MISMATCH when it is another cluster. */
-export async function openServer(
-  gate: Gate,
-  flags: { readonly 'auth-server': string | undefined; readonly 'ca-pin': readonly string[] | undefined },
-): Promise<Server> {
-  const profiles = await listProfiles(gate.io);
+export async function openServer(gate: Gate, flags: ServerFlags): Promise<Server> {
+  const known = await knownProfile(gate, flags);
   const given = flags['auth-server'];
-  const address = given === undefined ? onlyAddress(profiles) : addressText(given);
+  if (given === undefined) {
+    const web = gate.wanted.proxy ?? known?.proxy?.web;
+    if (web !== undefined) return openProxy(gate, proxyAddressText(web), flags, known);
+  }
+  const address = given === undefined ? known?.auth_servers[0] : addressText(given);
   if (address === undefined)
-    throw usage('--auth-server is missing: the address of the auth service, HOST:PORT');
-  const known = profiles.find((profile) => profile.auth_servers.includes(address));
+    throw usage(
+      '--proxy is missing: the address of a proxy, HOST:PORT (or --auth-server of the auth service)',
+    );
   const pins = (flags['ca-pin'] ?? []).map(parsePin);
   const authorities =
-    pins.length > 0 || known === undefined ? await learn(gate, address, pins) : known.tls_authorities;
+    pins.length > 0 || known === undefined ? await learn(gate, address, pins, flags) : known.tls_authorities;
   return { api: openApi({ addresses: [address], authorities }), address, authorities };
+}
+
+/** The auth API answers at the web port of a proxy as well; TLS goes through to the auth service. */
+async function openProxy(
+  gate: Gate,
+  web: string,
+  flags: ServerFlags,
+  known: Profile | undefined,
+): Promise<Server> {
+  const found = await findProxy(web);
+  const pins = (flags['ca-pin'] ?? []).map(parsePin);
+  const authorities = await proxyAuthorities(gate, { web, found, pins, known, flags });
+  const { public_addr, ssh_public_addr } = found.answer.proxy.ssh;
+  const proxy = { web, ssh: ssh_public_addr || public_addr || web, ends_tls: found.answer.proxy.ends_tls };
+  return { api: openApi({ addresses: [web], authorities }), address: web, authorities, proxy };
+}
+
+async function proxyAuthorities(
+  gate: Gate,
+  about: {
+    readonly web: string;
+    readonly found: FoundProxy;
+    readonly pins: readonly string[];
+    readonly known: Profile | undefined;
+    readonly flags: ServerFlags;
+  },
+): Promise<readonly string[]> {
+  const { web, found, pins, known, flags } = about;
+  if (pins.length > 0) return learnAuthorities(web, pins);
+  if (known !== undefined) return known.tls_authorities;
+  if (found.isTrusted) return found.answer.host_authorities;
+  return learn(gate, web, pins, flags);
+}
+
+/** The login that the flags mean, good or not: its cluster is known. */
+async function knownProfile({ io, wanted }: Gate, flags: ServerFlags): Promise<Profile | undefined> {
+  const given = flags['auth-server'];
+  if (given !== undefined) {
+    const address = addressText(given);
+    return (await listProfiles(io)).find((profile) => profile.auth_servers.includes(address));
+  }
+  const { user: _anyUser, ...where } = wanted;
+  const proxy = where.proxy === undefined ? {} : { proxy: proxyAddressText(where.proxy) };
+  const meant: Wanted = { ...where, ...proxy };
+  const found = await findProfile(io, meant).catch(() => undefined);
+  if (found !== undefined || where.cluster !== undefined || where.proxy !== undefined) return found;
+  // After a first login there is no need to say where.
+  const all = await listProfiles(io);
+  return all.length === 1 ? all[0] : undefined;
 }
 
 /**
@@ -64,14 +128,18 @@ export async function requireSameCluster(
   );
 }
 
-/** After a first login there is no need to say where. */
-function onlyAddress(profiles: readonly { readonly auth_servers: readonly string[] }[]): string | undefined {
-  return profiles.length === 1 ? profiles[0]?.auth_servers[0] : undefined;
-}
-
-async function learn(gate: Gate, address: string, pins: readonly string[]): Promise<readonly string[]> {
+async function learn(
+  gate: Gate,
+  address: string,
+  pins: readonly string[],
+  { insecure }: ServerFlags,
+): Promise<readonly string[]> {
   const authorities = await learnAuthorities(address, pins);
   if (pins.length > 0) return authorities;
+  if (insecure) {
+    gate.out.note(`WARNING: ${address} is believed without a pin (--insecure)`);
+    return authorities;
+  }
   const seen = authorities.map((pem) => caPin(derFromPem(pem)));
   if (!canAsk(gate.io)) {
     throw new GatehouseError(

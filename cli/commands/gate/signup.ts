@@ -12,13 +12,13 @@ export const signup = command({
   flags: { ...serverFlags, ...passwordFlags },
   positionals: [{ name: 'LINK', says: 'the link, or only the token at its end' }],
   examples: [
-    'gate signup https://proxy.example.com:3080/web/newuser/0123456789abcdef --auth-server=10.0.10.5:3025',
+    'gate signup https://proxy.example.com:3080/web/newuser/0123456789abcdef',
     'gate signup 0123456789abcdef --auth-server=10.0.10.5:3025 --ca-pin=sha256:7e12…',
   ],
   async run(gate: Gate, { flags, words: [link = ''] }) {
     const { io, out } = gate;
     const token = tokenOf(link);
-    const { api, address } = await openServer(gate, flags);
+    const { api, address, proxy } = await openServer(atProxyOf(link, gate), flags);
     try {
       const invite = await api.call(openInvite, { token });
       out.note(
@@ -30,12 +30,21 @@ export const signup = command({
       const otp = await readOtp(io, flags.otp, invite.second_factor);
       const { user } = await api.call(acceptInvite, { token, password: password.reveal(), ...otp });
       out.line(oneLine(`${user} is ready to sign in:`));
-      out.line(`  gate login --auth-server=${shellWord(address)} --user=${shellWord(user)}`);
+      const at = proxy === undefined ? 'auth-server' : 'proxy';
+      out.line(`  gate login --${at}=${shellWord(address)} --user=${shellWord(user)}`);
     } finally {
       api.close();
     }
   },
 });
+
+/** A link names the proxy it leads to; what flags or the environment say goes before it. */
+function atProxyOf(link: string, gate: Gate): Gate {
+  const { proxy, cluster } = gate.wanted;
+  const host = /^https:\/\/([^/?#@]+)\//.exec(link)?.[1];
+  if (host === undefined || proxy !== undefined || cluster !== undefined) return gate;
+  return { ...gate, wanted: { ...gate.wanted, proxy: host } };
+}
 
 /** The last part of a link, or the word as it is. */
 export function tokenOf(link: string): string {

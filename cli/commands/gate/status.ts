@@ -1,15 +1,16 @@
 // `gate status`: who is signed in, and until when. Exit code 1 when nobody is.
 import { command } from '../../arguments.ts';
-import { activeProfile, listProfiles } from '../../profile/profile.ts';
+import { findProfile } from '../../profile/choose.ts';
+import { listProfiles } from '../../profile/profile.ts';
 import type { Gate } from './context.ts';
 import { statusLines, summary } from './show-profile.ts';
 
 export const status = command({
   flags: {},
   examples: ['gate status', "gate status -f json | jq -r '.active.username'"],
-  async run({ io, out }: Gate) {
+  async run({ io, out, wanted }: Gate) {
     const now = io.clock.now();
-    const current = await activeProfile(io);
+    const current = await findProfile(io, wanted);
     const all = await listProfiles(io);
     const isActive = current !== undefined && Date.parse(current.expires) > now;
     const others = all.filter(({ cluster }) => cluster !== current?.cluster);
