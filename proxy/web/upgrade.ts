@@ -1,0 +1,59 @@
+// `GET /v1/webapi/connect` with an upgrade: the same raw streams as on the web port itself, where a balancer in front
+// ends TLS and lets only HTTP through. Apart from the routes because there is no answer but a change of protocol.
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { CONNECT_PATH, UPGRADE_TO_AUTH, UPGRADE_TO_SSH } from '#core/api/web.ts';
+import type { Origin } from '../listen/origin.ts';
+
+export interface UpgradeTargets {
+  ssh(stream: Duplex, origin: Origin): void;
+  auth(stream: Duplex, origin: Origin): void;
+}
+
+/** Owns the socket: it is handed on as a stream of what the client asked for, or answered and ended. */
+export function serveUpgrade(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  origin: Origin,
+  targets: UpgradeTargets,
+): void {
+  socket.on('error', () => socket.destroy());
+  const { method, url, headers } = request;
+  const target = targetOf(headers.upgrade, targets);
+  if (method !== 'GET' || url !== CONNECT_PATH || target === undefined) {
+    refuse(socket, '404 Not Found');
+    return;
+  }
+  // No page has business here: what a browser sends by itself must not become a connection to SSH or auth.
+  if (headers.origin !== undefined || headers['sec-fetch-mode'] !== undefined) {
+    refuse(socket, '403 Forbidden');
+    return;
+  }
+  socket.setTimeout(0);
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${headers.upgrade}\r\n\r\n`,
+  );
+  socket.pause();
+  if (head.length > 0) socket.unshift(head);
+  target(socket, origin);
+}
+
+function targetOf(
+  protocol: string | undefined,
+  targets: UpgradeTargets,
+): ((stream: Duplex, origin: Origin) => void) | undefined {
+  switch (protocol?.toLowerCase()) {
+    case UPGRADE_TO_SSH:
+      return (stream, origin) => targets.ssh(stream, origin);
+    case UPGRADE_TO_AUTH:
+      return (stream, origin) => targets.auth(stream, origin);
+    default:
+      return undefined;
+  }
+}
+
+function refuse(socket: Socket, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+}

@@ -1,0 +1,46 @@
+// The HTTP side of the proxy as one part: server, pages, routes and upgrades, put together.
+import { createHttpServer, type HttpLimits } from './http-server.ts';
+import type { Socket } from 'node:net';
+import type { WebAnswer } from '#core/api/web.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import type { Origins } from '../listen/origin.ts';
+import { originOfRequest } from './client-address.ts';
+import type { Invites } from './invites.ts';
+import { readPages } from './pages.ts';
+import { mountRoutes } from './routes.ts';
+import { serveUpgrade, type UpgradeTargets } from './upgrade.ts';
+
+export interface WebOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: HttpLimits;
+  readonly endsTls: boolean;
+  readonly origins: Origins;
+  readonly trustsForwardedFor: boolean;
+  readonly facts: () => WebAnswer;
+  readonly notReady: () => string | undefined;
+  readonly invites: Invites;
+  readonly upgrades: UpgradeTargets;
+}
+
+export interface Web {
+  /** HTTP/1.1 on a connection, which may be TLS. Owns it. */
+  accept(socket: Socket): void;
+  close(): Promise<void>;
+}
+
+export async function openWeb(options: WebOptions): Promise<Web> {
+  const server = createHttpServer({
+    ...options,
+    onUpgrade: (request, socket, head) =>
+      serveUpgrade(request, socket, head, originOfRequest(request, options), options.upgrades),
+  });
+  mountRoutes(server.app, {
+    ...options,
+    pages: await readPages(),
+    originOf: (request) => originOfRequest(request.raw, options),
+  });
+  await server.ready();
+  return { accept: (socket) => server.accept(socket), close: () => server.close() };
+}
