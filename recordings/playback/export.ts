@@ -1,5 +1,6 @@
 // A recording in the formats of other programs, piece by piece in bounded memory. Only `text` is safe to show on a
 // terminal; the others carry what the session printed, for players and files.
+import { TextDecoder } from 'node:util';
 import { timestampOf } from '#core/timestamp.ts';
 import type { Frame } from '../format/frames.ts';
 import { readRecording, type ReadOptions } from '../read.ts';

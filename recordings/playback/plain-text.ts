@@ -6,9 +6,8 @@ const MAX_LINE = 16_384;
 /** A control sequence that does not end by then was none. */
 const MAX_SEQUENCE = 4096;
 
-/** What terminals act on or hide: C0 and C1 controls, marks of direction, invisible characters, lone surrogates. */
-const UNSHOWABLE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}\p{Cs}]/u;
+/** What terminals act on or hide: controls, marks of direction, invisible characters, lone surrogates. */
+const UNSHOWABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Variation_Selector}]/u;
 
 type State = 'text' | 'escape' | 'charset' | 'csi' | 'string' | 'string-escape';
 
