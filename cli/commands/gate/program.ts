@@ -39,6 +39,22 @@ export const gate: Program<Gate> = {
       load: async () => (await import('./status.ts')).status,
     },
     {
+      name: 'ls',
+      says: 'List the servers that you may use.',
+      load: async () => (await import('./ls.ts')).ls,
+    },
+    {
+      name: 'proxy',
+      says: 'Bring other programs through the proxy.',
+      verbs: [
+        {
+          name: 'ssh',
+          says: 'Join standard input and output with a server: a ProxyCommand for ssh.',
+          load: async () => (await import('./proxy-ssh.ts')).proxySsh,
+        },
+      ],
+    },
+    {
       name: 'logout',
       says: 'Remove keys and certificates from this machine.',
       load: async () => (await import('./logout.ts')).logout,
