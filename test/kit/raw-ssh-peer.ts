@@ -35,6 +35,7 @@ export class RawSshPeer {
   #hasStopped = false;
   #hasVersion = false;
   hasEnded = false;
+  bytesIn = 0;
   /** Why nothing can be read any more. */
   failure: unknown;
 
@@ -104,6 +105,7 @@ export class RawSshPeer {
   }
 
   #onData(chunk: Buffer): void {
+    this.bytesIn += chunk.length;
     if (this.#hasVersion) this.#reader.push(chunk);
     else {
       this.#text += chunk.toString('latin1');

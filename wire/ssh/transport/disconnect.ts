@@ -39,5 +39,6 @@ export function errorOfDisconnect(payload: Buffer): GatehouseError | undefined {
 export function tellable(error: GatehouseError): { readonly code: number; readonly message: string } {
   const code = error.details['disconnect'];
   if (typeof code === 'number') return { code, message: error.message };
-  return { code: DISCONNECT.keyExchangeFailed, message: 'refused' };
+  const isOfHost = error.code === 'CERTIFICATE_INVALID';
+  return { code: isOfHost ? DISCONNECT.hostKeyNotVerifiable : DISCONNECT.protocolError, message: 'refused' };
 }
