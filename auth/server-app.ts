@@ -2,7 +2,9 @@
 // Apart from server.ts because it is about bytes and time, and knows no routes.
 import { randomUUID } from 'node:crypto';
 import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { API_PROTOCOLS } from '#core/api/protocols.ts';
 import { parseJsonBody } from './server-body.ts';
 import { answerBrokenRequest, errorReply } from './server-errors.ts';
 import { boundStrangers } from './server-strangers.ts';
@@ -33,15 +35,22 @@ export const DEFAULT_LIMITS: ServerLimits = {
 const MAX_HEADER_BYTES = 16 * 1024;
 const DEFAULT_BODY_LIMIT = 64 * 1024;
 
-/** `secure` holds key, certificate and authorities. The caller adds routes, listens and closes it. */
-export function createApp(secure: object, limits: ServerLimits): FastifyInstance {
+/**
+ * `secure` holds key, certificate and authorities; `addressOf` says whose a connection is. The caller adds routes,
+ * listens and closes it.
+ */
+export function createApp(
+  secure: object,
+  limits: ServerLimits,
+  addressOf: (socket: Socket) => string,
+): FastifyInstance {
   const app = fastify({
     https: {
       ...secure,
       requestCert: true,
       // A bad certificate must be answered, not just hung up on; the guard refuses it.
       rejectUnauthorized: false,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...API_PROTOCOLS],
       handshakeTimeout: limits.handshakeMs,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: limits.headersMs,
@@ -69,7 +78,7 @@ export function createApp(secure: object, limits: ServerLimits): FastifyInstance
     },
   });
   app.server.maxConnections = limits.maxConnections;
-  boundStrangers(app.server as unknown as HttpsServer, limits.maxStrangers);
+  boundStrangers(app.server as unknown as HttpsServer, limits.maxStrangers, addressOf);
   app.server.headersTimeout = limits.headersMs;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {

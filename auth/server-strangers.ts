@@ -3,59 +3,39 @@
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { networkOf } from '#core/rate-limit.ts';
+import { NetworkPool } from '#core/network-pool.ts';
 
-/** To be called before the server listens. What is beyond `most` is dropped; members are never counted. */
-export function boundStrangers(server: Server, most: number): void {
-  const handshakes = new Pool(most);
-  const strangers = new Pool(most);
+/**
+ * To be called before the server listens. What is beyond `most` is dropped; members are never counted. `addressOf` says
+ * whose a connection is, also when a proxy passed it on.
+ */
+export function boundStrangers(server: Server, most: number, addressOf: (socket: Socket) => string): void {
+  const handshakes = new NetworkPool(most);
+  const strangers = new NetworkPool(most);
+  /** How to give back what each connection holds, by its name. */
+  const held = new Map<string, (() => void)[]>();
   server.on('connection', (socket: Socket) => {
-    const connection = nameOf(socket);
-    if (!handshakes.take(connection, socket)) {
+    const release = handshakes.take(addressOf(socket));
+    if (release === undefined) {
       socket.destroy();
       return;
     }
+    const name = nameOf(socket);
+    held.set(name, [release]);
     socket.once('close', () => {
-      handshakes.release(connection);
-      strangers.release(connection);
+      for (const give of held.get(name) ?? []) give();
+      held.delete(name);
     });
   });
   // What the guard makes of the certificate is another question: a locked member is no stranger.
   server.on('secureConnection', (socket: TLSSocket) => {
-    const connection = nameOf(socket);
-    handshakes.release(connection);
-    if (!socket.authorized && !strangers.take(connection, socket)) socket.destroy();
+    const holds = held.get(nameOf(socket));
+    holds?.shift()?.();
+    if (socket.authorized) return;
+    const release = strangers.take(addressOf(socket));
+    if (release === undefined) socket.destroy();
+    else holds?.push(release);
   });
-}
-
-/** Connections, counted by network. */
-class Pool {
-  readonly #most: number;
-  readonly #networks = new Map<string, string>();
-  readonly #counts = new Map<string, number>();
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  take(connection: string, { remoteAddress = '' }: Socket): boolean {
-    const network = networkOf(remoteAddress);
-    const count = this.#counts.get(network) ?? 0;
-    if (count >= this.#most) return false;
-    this.#counts.set(network, count + 1);
-    this.#networks.set(connection, network);
-    return true;
-  }
-
-  /** Safe to call for what is not in it. */
-  release(connection: string): void {
-    const network = this.#networks.get(connection);
-    if (network === undefined) return;
-    this.#networks.delete(connection);
-    const left = (this.#counts.get(network) ?? 1) - 1;
-    if (left === 0) this.#counts.delete(network);
-    else this.#counts.set(network, left);
-  }
 }
 
 /** The same for a connection before and after its handshake. */

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Server as HttpsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { lockInForce } from '#core/access/locks.ts';
 import { identityName } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { RouteAccess } from './guard/access.ts';
@@ -14,6 +15,7 @@ import type { Route, ServerContext } from './routes/server-context.ts';
 import { createApp, DEFAULT_LIMITS, type ServerLimits } from './server-app.ts';
 import { namesOf, startServerCertificate } from './server-certificate.ts';
 import { errorReply } from './server-errors.ts';
+import { acceptRelays, type Relays } from './server-relay.ts';
 import { mountRoute, type MountedRequest } from './server-routes.ts';
 
 /** How long calls under way may take to end when the server closes. */
@@ -59,9 +61,16 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
     { ...context, names: namesOf(host, options.names, options.machine) },
     (secure) => (app.server as HttpsServer).setSecureContext(secure),
   );
-  const app = createApp(certificate.current(), limits);
+  const addressOf: Relays['addressOf'] = (socket) => relays.addressOf(socket);
+  const app = createApp(certificate.current(), limits, addressOf);
+  const relays = acceptRelays(app.server as HttpsServer, {
+    ...context,
+    isLocked: (hostId) => isHostLocked(context, hostId),
+    firstBytesMs: limits.handshakeMs,
+    mostAtOnce: limits.maxStrangers,
+  });
   if (options.observer !== undefined) observeCalls(app, options.observer);
-  const mounted = mountAll(app, context, options.routes ?? ROUTES);
+  const mounted = mountAll(app, context, options.routes ?? ROUTES, addressOf);
   try {
     await app.listen({ host, port });
   } catch (cause) {
@@ -94,7 +103,12 @@ const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::
 const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly Route[]): MountedRoute[] {
+function mountAll(
+  app: FastifyInstance,
+  context: ServerContext,
+  routes: readonly Route[],
+  addressOf: Relays['addressOf'],
+): MountedRoute[] {
   const mounted: MountedRoute[] = [];
   // Whatever registers a route, now or later, must say who may call it.
   app.addHook('onRoute', ({ method, url, config }) => {
@@ -103,7 +117,10 @@ function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly
       throw new GatehouseError('INTERNAL', `the route ${String(method)} ${url} declares no access`);
     mounted.push({ method: String(method), path: url, access });
   });
-  app.addHook('onRequest', async (request, reply) => admit(context, request as MountedRequest, reply));
+  app.addHook('onRequest', async (request, reply) => {
+    const address = addressOf(request.raw.socket);
+    admit(context, request as MountedRequest, reply, address);
+  });
   app.addHook('onResponse', async (request, reply) => settle(context, request as MountedRequest, reply));
   app.setErrorHandler((error, request, reply) => refuse(context, error, request, reply));
   app.setNotFoundHandler(() => {
@@ -114,7 +131,7 @@ function mountAll(app: FastifyInstance, context: ServerContext, routes: readonly
 }
 
 /** The one hook: before a byte of the body is read it is known who calls and that they may. */
-async function admit(context: ServerContext, request: MountedRequest, reply: FastifyReply): Promise<void> {
+function admit(context: ServerContext, request: MountedRequest, reply: FastifyReply, address: string): void {
   void reply.headers({
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
@@ -128,7 +145,7 @@ async function admit(context: ServerContext, request: MountedRequest, reply: Fas
       'the auth service is not ready: its copy of the store is not up to date',
     );
   }
-  const caller = context.guard.callerOf(request.raw.socket as TLSSocket, request.id);
+  const caller = context.guard.callerOf(request.raw.socket as TLSSocket, request.id, address);
   request.caller = caller;
   if (guesses !== undefined) {
     if (!guesses.take(caller.address)) {
@@ -177,6 +194,10 @@ function refuse(
   // Nothing more of a body that was not wanted is read.
   if (status === 413 || status === 401) void reply.header('connection', 'close');
   return reply.code(status).type('application/json').send(body);
+}
+
+function isHostLocked({ guard, clock }: ServerContext, serverId: string): boolean {
+  return lockInForce(guard.standings.locks(), { serverId }, clock.now()) !== undefined;
 }
 
 async function closeApp(

@@ -5,6 +5,7 @@ import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions as TlsOptions, type PeerCertificate } from 'node:tls';
+import { API_PROTOCOLS } from '#core/api/protocols.ts';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { fromErrorBody, GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIdentity } from '#core/identity.ts';
@@ -77,6 +78,8 @@ export class Connection {
         ? {}
         : { cert: options.identity.certificate, key: options.identity.privateKey }),
       minVersion: 'TLSv1.2',
+      // By the first of them a proxy knows that the bytes are for the auth service, and passes them on unread.
+      ALPNProtocols: [...API_PROTOCOLS],
       // Said aloud: an environment variable can turn the default off.
       rejectUnauthorized: true,
       checkServerIdentity: (_host, certificate) => requireAuthServer(certificate),

@@ -1,8 +1,9 @@
 // First contact: learns the host authority of a cluster from an address, and holds it against a CA pin.
 // Nothing secret is sent before the pin has been compared.
 import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
 import { hostAuthority } from '#core/api/cluster.ts';
+import { API_PROTOCOLS } from '#core/api/protocols.ts';
 import { caPin } from '#core/certs/x509/pin.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
@@ -49,7 +50,10 @@ function get(address: string, path: string): Promise<IncomingMessage> {
     const request = httpsRequest(
       new URL(`https://${address}${path}`),
       // The certificate cannot be checked before the authority is known: the pin decides, over the answer's content.
-      { agent: false, rejectUnauthorized: false, signal: AbortSignal.timeout(TIMEOUT_MS) },
+      {
+        agent: new Agent({ ALPNProtocols: [...API_PROTOCOLS], rejectUnauthorized: false }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      },
       (answer) => {
         if (answer.statusCode === 200) resolve(answer);
         else {

@@ -28,8 +28,11 @@ export interface GuardOptions {
 }
 
 export interface Guard {
-  /** CERTIFICATE_INVALID when the peer shows a certificate that is not good; anonymous only when it shows none. */
-  callerOf(socket: TLSSocket, requestId: string): Caller;
+  /**
+   * CERTIFICATE_INVALID when the peer shows a certificate that is not good; anonymous only when it shows none.
+   * `address` is the client's IP, where it is not the socket's.
+   */
+  callerOf(socket: TLSSocket, requestId: string, address?: string): Caller;
   /** UNAUTHENTICATED, ACCESS_DENIED or LOCKED when the route is not for this caller. `action` names it in the audit log. */
   requireRoute(caller: Caller, access: RouteAccess, action: string): void;
   /**
@@ -77,8 +80,11 @@ class OpenGuard implements Guard {
     this.#stop = state.onChange(({ kind }) => this.#changed(kind));
   }
 
-  callerOf(socket: TLSSocket, requestId: string): Caller {
-    const address = plainAddress(socket.remoteAddress ?? '');
+  callerOf(
+    socket: TLSSocket,
+    requestId: string,
+    address: string = plainAddress(socket.remoteAddress ?? ''),
+  ): Caller {
     try {
       const identified = this.#identifier.identify(socket);
       if (identified === undefined) return { address, requestId };
