@@ -1,0 +1,136 @@
+// What happens to a connection of the web port, by what it speaks:
+//
+//   SSH-…                       the SSH door
+//   TLS, gatehouse-auth         passed on to auth unread
+//   TLS, gatehouse-proxy-ssh    ends here, with the certificate of the user: the SSH door
+//   TLS, anything else          ends here: HTTP
+//   plain HTTP                  HTTP where a balancer ends TLS, else a hint to come back with TLS
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureContext } from 'node:tls';
+import { AUTH_PROTOCOL } from '#core/api/web.ts';
+import type { Clock } from '#core/clock.ts';
+import type { UserIdentity } from '#core/identity.ts';
+import type { Log } from '#core/log.ts';
+import { PROXY_SSH_PROTOCOL } from '#wire/proxy-request.ts';
+import type { AuthDoor } from './auth-door.ts';
+import type { ClientHello } from './client-hello.ts';
+import type { ListenerOptions } from './listener.ts';
+import type { Origin, Origins } from './origin.ts';
+import { acceptTls } from './tls/handshake.ts';
+import type { MemberDoor } from './tls/member-door.ts';
+
+export interface WebPortOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly origins: Origins;
+  readonly ssh: {
+    accept(stream: Duplex, origin: Origin): void;
+    proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void;
+  };
+  readonly authDoor: Pick<AuthDoor, 'accept'>;
+  readonly memberDoor: MemberDoor;
+  readonly web: { accept(socket: Socket): void };
+  /** The certificate for a name that a client asks for; undefined where something in front ends TLS. */
+  readonly certificate: ((serverName: string) => SecureContext | undefined) | undefined;
+  /** `host:port` to come back to with TLS. */
+  readonly publicAddress: () => string;
+}
+
+/** By then an SSH client has logged in, or was sent away. */
+const SSH_LOGIN_MS = 35_000;
+
+/** For ports that speak SSH alone, and for SSH on the web port. */
+export function acceptSshOn({
+  clock,
+  ssh,
+}: Pick<WebPortOptions, 'clock' | 'ssh'>): ListenerOptions['accept'] {
+  return (socket, origin, _spoken, settled) => {
+    const timer = clock.after(SSH_LOGIN_MS, settled);
+    socket.once('close', () => timer.cancel());
+    ssh.accept(socket, origin);
+  };
+}
+
+export function acceptOnWebPort(options: WebPortOptions): ListenerOptions['accept'] {
+  const acceptSsh = acceptSshOn(options);
+  return (socket, origin, spoken, settled) => {
+    switch (spoken?.type) {
+      case 'ssh':
+        acceptSsh(socket, origin, spoken, settled);
+        return;
+      case 'tls':
+        acceptHello(socket, origin, spoken.hello, settled, options);
+        return;
+      case 'http':
+        acceptHttp(socket, origin, options);
+        return;
+      case undefined:
+        socket.destroy();
+    }
+  };
+}
+
+function acceptHello(
+  socket: Socket,
+  origin: Origin,
+  { protocols, serverName = '' }: ClientHello,
+  settled: () => void,
+  options: WebPortOptions,
+): void {
+  if (protocols.includes(AUTH_PROTOCOL)) options.authDoor.accept(socket, origin, settled);
+  else if (protocols.includes(PROXY_SSH_PROTOCOL)) void acceptMember(socket, origin, settled, options);
+  else void acceptWeb(socket, origin, serverName, options);
+}
+
+async function acceptMember(
+  socket: Socket,
+  origin: Origin,
+  settled: () => void,
+  { memberDoor, ssh, log }: WebPortOptions,
+): Promise<void> {
+  try {
+    const { stream, identity } = await memberDoor.accept(socket);
+    settled();
+    ssh.proxySsh(stream, identity, origin);
+  } catch (error) {
+    log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
+    socket.destroy();
+  }
+}
+
+async function acceptWeb(
+  socket: Socket,
+  origin: Origin,
+  serverName: string,
+  { certificate, clock, log, origins, web }: WebPortOptions,
+): Promise<void> {
+  const secureContext = certificate?.(serverName);
+  if (secureContext === undefined) {
+    log.debug({ address: origin.remoteAddress }, 'a connection is refused: TLS ends in front of this proxy');
+    socket.destroy();
+    return;
+  }
+  try {
+    origins.remember(socket, origin);
+    web.accept(await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'] }, clock));
+  } catch (error) {
+    log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
+  }
+}
+
+function acceptHttp(socket: Socket, origin: Origin, options: WebPortOptions): void {
+  if (options.certificate === undefined) {
+    options.origins.remember(socket, origin);
+    options.web.accept(socket);
+    return;
+  }
+  // The path is not repeated: it may hold the token of an invite, which must not travel in clear again.
+  const place = `https://${options.publicAddress()}/`;
+  const body = `This port speaks HTTPS: ${place}\n`;
+  socket.end(
+    `HTTP/1.1 307 Temporary Redirect\r\nlocation: ${place}\r\nconnection: close\r\ncontent-type: text/plain\r\n` +
+      `cache-control: no-store\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroySoon(),
+  );
+}
