@@ -36,6 +36,8 @@ export interface Damage {
 export type SegmentPart = { readonly type: 'header'; readonly header: SegmentHeader } | Block | Damage;
 
 const INITIAL_BYTES = 4096;
+/** Bytes that look like a block and are none; a segment with more of them is not damaged but made to cost time. */
+const MAX_FALSE_MARKERS = 10_000;
 const MAX_HELD = 2 * (MAX_BLOCK_BYTES + BLOCK_HEADER_BYTES + MAX_HEADER_BYTES);
 
 /** Bytes that arrived and were not yet understood, in one buffer that grows to what it needs. */
@@ -77,6 +79,7 @@ export class SegmentReader {
   #state: 'header' | 'blocks' | 'over' = 'header';
   /** Where the damage that is being passed over began. */
   #damagedFrom: number | undefined;
+  #falseMarkers = 0;
 
   /** Parts that became whole with `bytes`; take each before asking for the next. */
   *push(bytes: Uint8Array): Generator<SegmentPart> {
@@ -113,7 +116,8 @@ export class SegmentReader {
       const header = parseBlockHeader(bytes, 0);
       if (header === undefined) {
         this.#damagedFrom ??= this.#offset;
-        this.#skipToMarker();
+        if (++this.#falseMarkers > MAX_FALSE_MARKERS) yield* this.#giveUp();
+        else this.#skipToMarker();
         continue;
       }
       const length = BLOCK_HEADER_BYTES + header.storedLength;
@@ -156,6 +160,13 @@ export class SegmentReader {
     const offset = this.#damagedFrom;
     this.#damagedFrom = undefined;
     yield { type: 'damage', offset, bytes: this.#offset - offset, what: 'no block', isCut: false };
+  }
+
+  *#giveUp(): Generator<SegmentPart> {
+    const offset = this.#damagedFrom ?? this.#offset;
+    const bytes = this.#offset + this.#window.bytes.length - offset;
+    this.#state = 'over';
+    yield { type: 'damage', offset, bytes, what: 'no blocks but much that looks like them', isCut: true };
   }
 
   /** To where the next block may begin; keeps what could be the first bytes of a marker. */
