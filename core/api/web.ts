@@ -3,9 +3,9 @@
 import * as s from '../schema/schema.ts';
 import { endpoint } from './endpoint.ts';
 
-/** Protocols (ALPN) of the web port besides HTTP; `gatehouse-proxy-ssh` is in wire/proxy-request.ts. */
+/** How TLS clients ask for the auth API (ALPN); `gatehouse-proxy-ssh` is in wire/proxy-request.ts. */
 export const AUTH_PROTOCOL = 'gatehouse-auth';
-/** The same over HTTP, where a balancer ends TLS: `GET /v1/webapi/connect` with `Upgrade:` one of these. */
+/** Raw streams over HTTP, where a balancer ends TLS: `GET /v1/webapi/connect` with `Upgrade:` one of these. */
 export const CONNECT_PATH = '/v1/webapi/connect';
 export const UPGRADE_TO_AUTH = 'gatehouse-auth';
 export const UPGRADE_TO_SSH = 'gatehouse-ssh';
