@@ -1,0 +1,372 @@
+// The tunnels of this host: one to every proxy of the cluster (agent_mesh), or to a few of them (proxy_peering). Behind a
+// balancer nobody can choose a proxy, so it dials until each was reached, and gives up a connection as soon as the proxy
+// shows that there is one already. Lost ones are replaced with random waits that grow.
+//
+//   wanted ─ dial ─▶ claimed ─ proven, taken ─▶ held ─ no sign of life, closed ─▶ wanted
+//     ▲               └ failed, there already ┐   └ proxy leaves, certificate renewed ─▶ leaving (until it is unused)
+//     └────────────── wait ───────────────────┘
+import { randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { backoffMs } from '#client/member/backoff.ts';
+import type { ClusterView } from '#client/cluster-view.ts';
+import type { HostRecord } from '#client/credentials.ts';
+import type { Membership } from '#client/member/membership.ts';
+import { parseAuthorizedKey } from '#core/certs/ssh/lines.ts';
+import type { SshPublicKey } from '#core/certs/ssh/public-key.ts';
+import { sleep, type Timer } from '#core/clock.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import type { Log } from '#core/log.ts';
+import type { Resource } from '#core/resource.ts';
+import type { ProxySpec } from '#kinds/proxy/kind.ts';
+import { certifiedHostKey } from '#wire/host-keys.ts';
+import { Pulses, type Pulse } from '#wire/tunnel/pulse.ts';
+import { connectTunnel, type Tunnel, type TunnelServices } from './connect.ts';
+import { TunnelDialer, type TunnelDialerOptions } from './dialer.ts';
+import type { TunnelTarget } from './targets.ts';
+
+const ASK_AFTER_MS = 4000;
+const ASK_SPREAD_MS = 2000;
+const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** All agents of a proxy that died come back within this time, not at once. */
+const FIRST_SPREAD_MS = 1000;
+const TEND_MS = 2000;
+/** A proxy that leaves is used for so long by those who are on their way to it. */
+const LEAVE_MS = 10_000;
+
+export interface TunnelsOptions extends Omit<TunnelDialerOptions, 'signal'> {
+  readonly log: Log;
+  /** Joined. */
+  readonly membership: Pick<Membership, 'record'>;
+  readonly view: Pick<ClusterView, 'isReady' | 'proxies' | 'networking' | 'sshAuthorities' | 'onChange'>;
+  readonly services: TunnelServices;
+  /** The proxies with a tunnel are others now. */
+  readonly onChange?: () => void;
+}
+
+export interface Tunnels {
+  /** Host ids of the proxies that reach this host now: `proxy_ids` of its node. */
+  proxyIds(): readonly string[];
+  /** Dials that reached a proxy for the first time, that ended at one with a tunnel, and that failed. */
+  readonly counts: { readonly opened: number; readonly redundant: number; readonly failed: number };
+  /** Takes no new connections; what is open goes on until `close`. */
+  drain(): void;
+  /** Ends all tunnels. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Starts at once; the caller closes it before the view and the membership. */
+export function startTunnels(options: TunnelsOptions): Tunnels {
+  return new RunningTunnels(options);
+}
+
+interface Held {
+  readonly tunnel: Tunnel;
+  readonly pulse: Pulse;
+  /** Of the certificate it was opened with. */
+  readonly record: HostRecord | undefined;
+  /** Set when it is to go: what is open may end, nothing new is expected. */
+  leavesAt?: number;
+  /** It is the proxy that goes; otherwise it stays until there is another one. */
+  isAsked: boolean;
+}
+
+class RunningTunnels implements Tunnels {
+  counts = { opened: 0, redundant: 0, failed: 0 };
+  readonly #options: TunnelsOptions;
+  readonly #closing = new AbortController();
+  readonly #key: ReturnType<typeof certifiedHostKey>;
+  readonly #pulses: Pulses;
+  readonly #dialer: TunnelDialer;
+  /** By proxy id: dialed and not proven yet. */
+  readonly #claimed = new Set<string>();
+  readonly #held = new Map<string, Held>();
+  readonly #leaving = new Set<Held>();
+  readonly #streams = new Set<Socket>();
+  readonly #heard = new Map<string, string>();
+  readonly #stopWatching: () => void;
+  #dialers = new Set<Promise<void>>();
+  #hurry = new AbortController();
+  #turn = 0;
+  #isDraining = false;
+  #tending: Timer;
+
+  constructor(options: TunnelsOptions) {
+    this.#options = options;
+    const { clock, membership, view } = options;
+    this.#key = certifiedHostKey(() => membership.record());
+    this.#dialer = new TunnelDialer({ ...options, signal: this.#closing.signal });
+    this.#pulses = new Pulses({ clock, askAfterMs: ASK_AFTER_MS, spreadMs: ASK_SPREAD_MS });
+    this.#stopWatching = view.onChange((kinds) => {
+      if (kinds.has('proxy')) this.#onProxies();
+      this.#adjust();
+    });
+    this.#tending = clock.after(TEND_MS, () => this.#tend());
+    this.#adjust();
+  }
+
+  proxyIds(): readonly string[] {
+    const leaving = [...this.#leaving].map(({ tunnel }) => tunnel.proxyId);
+    return [...new Set([...this.#held.keys(), ...leaving])].toSorted();
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    for (const { tunnel } of [...this.#held.values(), ...this.#leaving]) tunnel.refuseNew();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#hurry.abort();
+    this.#stopWatching();
+    this.#tending.cancel();
+    for (const { tunnel } of [...this.#held.values(), ...this.#leaving]) tunnel.disconnect('the agent stops');
+    for (const stream of this.#streams) if (!this.#isTunnel(stream)) stream.destroy();
+    await Promise.all(this.#dialers);
+  }
+
+  #isTunnel(stream: Socket): boolean {
+    return [...this.#held.values(), ...this.#leaving].some(({ tunnel }) => tunnel.stream === stream);
+  }
+
+  // What is missing
+
+  #proxies(): readonly Resource<ProxySpec>[] {
+    const { view } = this.#options;
+    return view.isReady() ? view.proxies() : [];
+  }
+
+  /** How many tunnels, or undefined for one to each proxy. */
+  #wantedCount(): number | undefined {
+    const { view } = this.#options;
+    const strategy = view.isReady() ? view.networking().tunnel_strategy : undefined;
+    return strategy?.type === 'proxy_peering' ? (strategy.agent_connection_count ?? 1) : undefined;
+  }
+
+  #has(proxyId: string): boolean {
+    return this.#held.has(proxyId) || this.#claimed.has(proxyId);
+  }
+
+  #missing(): { readonly proxies: readonly Resource<ProxySpec>[]; readonly count: number } {
+    const all = this.#proxies();
+    const proxies = all.filter(({ metadata }) => !this.#has(metadata.name));
+    const here = this.#held.size + this.#claimed.size;
+    const wanted = this.#wantedCount();
+    // Before anything is known of the cluster, one tunnel is the way to know it.
+    if (all.length === 0) return { proxies, count: here === 0 ? 1 : 0 };
+    if (wanted === undefined) return { proxies, count: proxies.length };
+    return { proxies, count: Math.min(Math.max(wanted - here, 0), proxies.length) };
+  }
+
+  /** As many dialers as tunnels are missing; each ends by itself when it is one too many. */
+  #adjust(): void {
+    if (this.#closing.signal.aborted || this.#isDraining) return;
+    const missing = this.#missing().count;
+    while (this.#dialers.size < missing) {
+      const dialer = this.#dialUntilEnough().finally(() => {
+        this.#dialers.delete(dialer);
+        this.#adjust();
+      });
+      this.#dialers.add(dialer);
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#closing.signal.aborted || this.#isDraining;
+  }
+
+  // Dialing
+
+  async #dialUntilEnough(): Promise<void> {
+    const isFirst = this.counts.opened + this.counts.failed === 0;
+    await this.#wait(isFirst ? 0 : randomInt(FIRST_SPREAD_MS));
+    let failures = 0;
+    while (!this.#isOver() && this.#dialers.size <= this.#missing().count) {
+      const isOpened = await this.#attempt();
+      failures = isOpened ? 0 : failures + 1;
+      if (!isOpened && (await this.#wait(backoffMs(BACKOFF, failures)))) failures = 0;
+    }
+  }
+
+  /** True when it was cut short because there is news. */
+  async #wait(ms: number): Promise<boolean> {
+    const { clock } = this.#options;
+    const signal = AbortSignal.any([this.#closing.signal, this.#hurry.signal]);
+    try {
+      await sleep(clock, ms, signal);
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
+  /** All ways to one of the missing proxies, until one leads to any proxy. */
+  async #attempt(): Promise<boolean> {
+    const { proxies } = this.#missing();
+    const targets = await this.#dialer.targetsOf(proxies[this.#turn++ % Math.max(proxies.length, 1)]);
+    let failure: unknown;
+    for (const target of targets) {
+      if (this.#isOver()) return false;
+      try {
+        await this.#open(target);
+        return true;
+      } catch (error) {
+        if (isCode(error, 'ALREADY_EXISTS')) {
+          this.counts = { ...this.counts, redundant: this.counts.redundant + 1 };
+          return false;
+        }
+        failure = error;
+      }
+    }
+    this.counts = { ...this.counts, failed: this.counts.failed + 1 };
+    this.#options.log.debug(
+      { err: failure, targets: targets.length },
+      'no tunnel could be opened; trying again',
+    );
+    return false;
+  }
+
+  async #open(target: TunnelTarget): Promise<void> {
+    const stream = await this.#dialer.dial(target);
+    this.#streams.add(stream);
+    stream.once('close', () => this.#streams.delete(stream));
+    if (this.#closing.signal.aborted) stream.destroy();
+    const { clock, log, membership, services } = this.#options;
+    const record = membership.record();
+    let claimed: string | undefined;
+    let held: Held | undefined;
+    let isUnwanted = false;
+    try {
+      const tunnel = await connectTunnel({
+        clock,
+        log,
+        stream,
+        hostId: record?.certificates.host_id ?? '',
+        key: this.#key(),
+        clusterName: record?.certificates.cluster_name ?? '',
+        hostAuthorities: this.#hostAuthorities(record),
+        services,
+        claim: (proxyId) => {
+          this.#dialer.note(target, true);
+          if (this.#has(proxyId)) return false;
+          this.#claimed.add((claimed = proxyId));
+          return true;
+        },
+        onReconnect: () => {
+          isUnwanted = true;
+          if (held !== undefined) this.#leave(held, true);
+        },
+      });
+      // One that is on its way out takes it, but is of no use.
+      if (isUnwanted) throw this.#refuse(tunnel);
+      held = this.#hold(tunnel, record);
+    } catch (error) {
+      if (!isCode(error, 'ALREADY_EXISTS')) this.#dialer.note(target, false);
+      throw error;
+    } finally {
+      if (claimed !== undefined) this.#claimed.delete(claimed);
+    }
+  }
+
+  #refuse(tunnel: Tunnel): GatehouseError {
+    tunnel.disconnect('another proxy is wanted');
+    return new GatehouseError('UNAVAILABLE', 'the proxy is stopping');
+  }
+
+  #hostAuthorities(record: HostRecord | undefined): readonly SshPublicKey[] {
+    const { view } = this.#options;
+    if (view.isReady()) return view.sshAuthorities('host');
+    return (record?.certificates.ssh_authorities.host ?? []).map((line) => parseAuthorizedKey(line).key);
+  }
+
+  // What is there
+
+  #hold(tunnel: Tunnel, record: HostRecord | undefined): Held {
+    const { connection, stream, proxyId } = tunnel;
+    const held: Held = {
+      tunnel,
+      record,
+      isAsked: false,
+      pulse: this.#pulses.watch({
+        stream,
+        probe: () => connection.probe(),
+        onDead: () => this.#onDead(held),
+      }),
+    };
+    this.#held.set(proxyId, held);
+    if (this.#isDraining) tunnel.refuseNew();
+    this.counts = { ...this.counts, opened: this.counts.opened + 1 };
+    this.#options.log.info({ proxyId }, 'tunnel to a proxy is open');
+    void this.#forgetWhenClosed(held);
+    this.#options.onChange?.();
+    return held;
+  }
+
+  #onDead(held: Held): void {
+    this.#options.log.warn(
+      { proxyId: held.tunnel.proxyId },
+      'a proxy gave no sign of life; its tunnel is opened anew',
+    );
+    this.#forget(held);
+    held.tunnel.stream.destroy();
+  }
+
+  async #forgetWhenClosed(held: Held): Promise<void> {
+    const error = await held.tunnel.connection.closed;
+    held.pulse.stop();
+    if (this.#held.get(held.tunnel.proxyId) === held && !this.#closing.signal.aborted) {
+      this.#options.log.info({ err: error, proxyId: held.tunnel.proxyId }, 'tunnel to a proxy was closed');
+    }
+    this.#forget(held);
+  }
+
+  #forget(held: Held): void {
+    held.pulse.stop();
+    this.#leaving.delete(held);
+    if (this.#held.get(held.tunnel.proxyId) !== held) return;
+    this.#held.delete(held.tunnel.proxyId);
+    if (this.#closing.signal.aborted) return;
+    this.#options.onChange?.();
+    this.#adjust();
+  }
+
+  /** Its place is free for another one, to the same proxy if that is there again; what is open stays. */
+  #leave(held: Held, isAsked: boolean): void {
+    held.isAsked ||= isAsked;
+    if (held.leavesAt !== undefined) return;
+    held.leavesAt = this.#options.clock.now() + LEAVE_MS;
+    this.#leaving.add(held);
+    if (this.#held.get(held.tunnel.proxyId) === held) this.#held.delete(held.tunnel.proxyId);
+    this.#options.onChange?.();
+    this.#adjust();
+  }
+
+  #tend(): void {
+    const { clock, membership } = this.#options;
+    const now = clock.now();
+    const record = membership.record();
+    for (const held of this.#held.values()) if (held.record !== record) this.#leave(held, false);
+    for (const held of this.#leaving) {
+      const { tunnel, leavesAt = 0, isAsked } = held;
+      const isNeeded = !isAsked && !this.#held.has(tunnel.proxyId);
+      if (now >= leavesAt && !isNeeded && tunnel.connection.channelCount === 0) {
+        tunnel.disconnect('it is not needed any more');
+      }
+    }
+    this.#adjust();
+    this.#tending = clock.after(TEND_MS, () => this.#tend());
+  }
+
+  /** A proxy that is missing and was heard of just now is worth a dial at once. */
+  #onProxies(): void {
+    let isNews = false;
+    for (const { metadata } of this.#proxies()) {
+      const heard = metadata.expires ?? '';
+      if (!this.#has(metadata.name) && this.#heard.get(metadata.name) !== heard) isNews = true;
+      this.#heard.set(metadata.name, heard);
+    }
+    if (!isNews) return;
+    const before = this.#hurry;
+    this.#hurry = new AbortController();
+    before.abort();
+  }
+}
