@@ -55,6 +55,16 @@ export const gate: Program<Gate> = {
       ],
     },
     {
+      name: 'config',
+      says: 'Print ssh_config that makes plain ssh work.',
+      load: async () => (await import('./config.ts')).config,
+    },
+    {
+      name: 'env',
+      says: 'Print variables that make other shells mean this login.',
+      load: async () => (await import('./env.ts')).env,
+    },
+    {
       name: 'logout',
       says: 'Remove keys and certificates from this machine.',
       load: async () => (await import('./logout.ts')).logout,
