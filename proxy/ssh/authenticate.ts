@@ -68,3 +68,18 @@ export function readHolder({ user, algorithm, blob }: PublicKeyOffer, ground: Au
   if (identity.kind !== 'user') throw refuseCertificate('identity', 'the certificate is not of a user');
   return { is: 'user', identity, validBefore: certificate.validBefore };
 }
+
+/** `read`, but not twice in a row for the very same offer: a client shows its certificate once to ask and once to prove. */
+export function readOnce<T>(read: (offer: PublicKeyOffer) => T): (offer: PublicKeyOffer) => T {
+  let last: { readonly offer: PublicKeyOffer; readonly answer: T } | undefined;
+  return (offer) => {
+    if (last !== undefined && isSame(last.offer, offer)) return last.answer;
+    last = undefined;
+    const answer = read(offer);
+    last = { offer, answer };
+    return answer;
+  };
+}
+
+const isSame = (one: PublicKeyOffer, other: PublicKeyOffer): boolean =>
+  one.user === other.user && one.algorithm === other.algorithm && Buffer.compare(one.blob, other.blob) === 0;

@@ -18,7 +18,7 @@ import type { Resolve } from '../route/dial-node.ts';
 import { Router } from '../route/router.ts';
 import { TunnelRegistry } from '../tunnel/registry.ts';
 import { Admission, type ProxyUser } from './admission.ts';
-import { readHolder, type Holder } from './authenticate.ts';
+import { readHolder, readOnce, type Holder } from './authenticate.ts';
 import { hostHandlers } from './host-handlers.ts';
 import { serveProxyRequest } from './proxy-request.ts';
 import { ProxyRefusals, type ProxyEvent } from './refusals.ts';
@@ -69,14 +69,6 @@ interface Live {
   readonly connection: SshConnection;
   readonly user: ProxyUser | undefined;
 }
-
-interface Offered {
-  readonly offer: PublicKeyOffer;
-  readonly holder: Holder;
-}
-
-const isSame = (one: PublicKeyOffer, other: PublicKeyOffer): boolean =>
-  one.user === other.user && one.algorithm === other.algorithm && Buffer.compare(one.blob, other.blob) === 0;
 
 class Door implements SshDoor {
   readonly #options: SshDoorOptions;
@@ -133,18 +125,14 @@ class Door implements SshDoor {
       return;
     }
     this.#hold(stream);
-    let offered: Offered | undefined;
+    const read = readOnce((offer: PublicKeyOffer) => this.#read(offer, origin));
     acceptSsh<Holder>({
       socket: stream,
       clock,
       log,
       hostKeys: [this.#key()],
       limits: { maxChannels: MAX_CHANNELS },
-      authenticate: (offer) => {
-        const answer = this.#authenticate(offer, origin, offered);
-        offered = answer.accept ? { offer, holder: answer.identity } : undefined;
-        return answer;
-      },
+      authenticate: (offer) => this.#authenticate(offer, origin, read),
       serve: (connection, holder) => this.#serve(stream, connection, holder, origin),
       onRefused: (error, login) => this.#onRefused(error, login, origin),
     });
@@ -197,11 +185,13 @@ class Door implements SshDoor {
   }
 
   /** An offer is judged by its certificate alone, so that nobody learns of locks without proof. */
-  #authenticate(offer: PublicKeyOffer, origin: Origin, before: Offered | undefined): AuthAnswer<Holder> {
+  #authenticate(
+    offer: PublicKeyOffer,
+    origin: Origin,
+    read: (offer: PublicKeyOffer) => Holder,
+  ): AuthAnswer<Holder> {
     try {
-      // The certificate that was just judged need not be read again, if it is that very one.
-      const holder =
-        before !== undefined && isSame(before.offer, offer) ? before.holder : this.#read(offer, origin);
+      const holder = read(offer);
       if (offer.proven) this.#admit(holder, origin);
       return { accept: true, identity: holder };
     } catch (error) {
