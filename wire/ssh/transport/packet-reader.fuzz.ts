@@ -2,7 +2,7 @@
 // the kind, the second how the rest is cut into chunks; what comes out must not depend on that.
 import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-import { isCode } from '#core/errors/error.ts';
+import { isCode, type GatehouseError } from '#core/errors/error.ts';
 import { CIPHERS, MACS } from './algorithms.ts';
 import type { Direction } from './kex-init.ts';
 import { PacketReader } from './packet-reader.ts';
@@ -30,7 +30,11 @@ function seed(kind: number, ...payloads: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([Uint8Array.of(kind, 5), (socket.read() as Buffer | null) ?? Buffer.alloc(0)]);
 }
 
-function read(kind: number, bytes: Buffer, size: number): string {
+function read(
+  kind: number,
+  bytes: Buffer,
+  size: number,
+): { readonly seen: string; readonly error?: GatehouseError } {
   const reader = new PacketReader();
   const direction = DIRECTIONS[kind];
   if (direction !== undefined) reader.changeKeys(makeOpener(material, 'toServer', direction), true);
@@ -45,9 +49,9 @@ function read(kind: number, bytes: Buffer, size: number): string {
     }
   } catch (error) {
     if (!isCode(error)) throw error;
-    seen.push(error.code);
+    return { seen: [...seen, error.message].join(), error };
   }
-  return seen.join();
+  return { seen: seen.join() };
 }
 
 export const fuzz = {
@@ -58,6 +62,7 @@ export const fuzz = {
     const bytes = Buffer.from(input.subarray(2));
     const whole = read(kind, bytes, Math.max(bytes.length, 1));
     const pieces = read(kind, bytes, (input[1] ?? 0) + 1);
-    if (whole !== pieces) throw new Error('the same bytes in other chunks are other messages');
+    if (whole.seen !== pieces.seen) throw new Error('the same bytes in other chunks are other messages');
+    if (whole.error !== undefined) throw whole.error;
   },
 };

@@ -1,8 +1,9 @@
 // Fuzz target: the version line of a server, and of a client; in two chunks must be the same as in one.
-import { isCode } from '#core/errors/error.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { VersionReader } from './version-line.ts';
 
-function read(role: 'server' | 'client', chunks: readonly Buffer[]): string {
+/** What is read, or the refusal. */
+function read(role: 'server' | 'client', chunks: readonly Buffer[]): string | GatehouseError {
   const reader = new VersionReader(role);
   try {
     for (const chunk of chunks) {
@@ -11,7 +12,7 @@ function read(role: 'server' | 'client', chunks: readonly Buffer[]): string {
     }
     return 'waiting';
   } catch (error) {
-    if (isCode(error)) return `refused ${error.code}`;
+    if (isCode(error)) return error;
     throw error;
   }
 }
@@ -29,7 +30,10 @@ export const fuzz = {
     for (const role of ['server', 'client'] as const) {
       const whole = read(role, [bytes]);
       const halves = read(role, [bytes.subarray(0, middle), bytes.subarray(middle)]);
-      if (whole !== halves) throw new Error(`${role}: ${whole} in one chunk, ${halves} in two`);
+      if (String(whole) !== String(halves)) {
+        throw new Error(`${role}: ${String(whole)} in one chunk, ${String(halves)} in two`);
+      }
+      if (role === 'client' && whole instanceof GatehouseError) throw whole;
     }
   },
 };
