@@ -157,3 +157,17 @@ it('ok: what was not heard is told again, and of very many sessions each has its
   sessions.told(second);
   expect(sessions.hasNews).toBe(false);
 });
+
+it('ok: resources that changed are told soon, and once', async () => {
+  const clock = new FakeClock();
+  const { presence, beats } = start(clock, () => true);
+  await clock.advance(0);
+  await clock.advance(10_000);
+  expect(beats.length).toBe(1);
+  presence.renew();
+  presence.renew();
+  await clock.advance(0);
+  await clock.advance(5000);
+  expect(beats.length).toBe(2);
+  await presence.close();
+});

@@ -37,6 +37,8 @@ export interface PresenceOptions {
 export interface Presence {
   readonly counts: { readonly sent: number; readonly failed: number };
   health(): { readonly ready: boolean; readonly reason?: string };
+  /** The resources are others now: they are told within some seconds. */
+  renew(): void;
   /**
    * Takes the machine off the list if the auth service answers within a second; not when `isReplaced`, because another
    * process of the same host goes on.
@@ -60,6 +62,8 @@ class Heart implements Presence {
   #toldAt = Number.NEGATIVE_INFINITY;
   /** Ends the wait for the next heartbeat when there is news. */
   #wake: (() => void) | undefined;
+  /** The resources changed since they were told. */
+  #isStale = false;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -76,6 +80,11 @@ class Heart implements Presence {
     const silentMs = clock.now() - this.#answeredAt;
     if (silentMs <= STALE_MS) return { ready: true };
     return { ready: false, reason: `no heartbeat was answered for ${formatDuration(silentMs)}` };
+  }
+
+  renew(): void {
+    this.#isStale = true;
+    this.#wake?.();
   }
 
   async close({ isReplaced = false }: { readonly isReplaced?: boolean } = {}): Promise<void> {
@@ -100,7 +109,7 @@ class Heart implements Presence {
       await this.#beat(true);
       let nextAt = this.#nextAt();
       while (await this.#hasNewsBefore(nextAt)) {
-        await this.#beat(false);
+        await this.#beat(this.#isStale);
         if (this.#failures > 0) nextAt = Math.min(nextAt, this.#nextAt());
       }
     }
@@ -116,7 +125,7 @@ class Heart implements Presence {
     const { clock, sessions } = this.#options;
     const { signal } = this.#closing;
     while (clock.now() < time) {
-      const hasNews = sessions?.hasNews === true && this.#failures === 0;
+      const hasNews = (sessions?.hasNews === true || this.#isStale) && this.#failures === 0;
       const newsAt = Math.max(clock.now() + GATHER_MS, this.#toldAt + NEWS_MS);
       if (!hasNews) await this.#sleepUntilWoken(time - clock.now());
       else {
@@ -165,6 +174,7 @@ class Heart implements Presence {
     const { membership, version, resources, sessions, clock } = this.#options;
     const news = sessions?.news(all) ?? { live: [], ended: [] };
     const { host_id } = record.certificates;
+    if (all) this.#isStale = false;
     const documents = [
       ...(all ? resources(record) : []),
       ...news.live.map((session) => sessionDocument(host_id, session)),
