@@ -30,8 +30,6 @@ export interface OpenSegment {
   sync(): Promise<void>;
   /** Makes it a closed segment, durably; append no more. May be repeated when it failed. */
   close(last: boolean): Promise<void>;
-  /** Gives the file up without closing the segment: the next process that looks will finish it. */
-  abandon(): Promise<void>;
 }
 
 export interface Spool {
@@ -54,5 +52,6 @@ export interface Spool {
   report(failure: RecordingFailure): void;
   /** Finishes what dead processes left: open segments get an end that says `interrupted`. Returns how many sessions. */
   adopt(): Promise<number>;
+  /** What is still being written is given up as it is: whoever opens the spool next finishes it. */
   close(): Promise<void>;
 }

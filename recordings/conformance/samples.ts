@@ -50,11 +50,13 @@ export async function sampleSegments(options: SampleOptions): Promise<Buffer[]> 
     const previous = at === 0 ? NO_PREVIOUS : sha256(made.at(-1) ?? Buffer.alloc(0));
     const parts: Buffer[] = [encodeHeader({ sid: session, number: at + 1, previous })];
     for (const [index, frames] of blocks.entries()) {
-      const block = new BlockBuilder(frames[0]?.at ?? 0);
-      if (at === 0 && index === 0) block.add('start', 0, metaFrame(options));
-      for (const frame of frames) addFrame(block, frame);
+      const isFirst = at === 0 && index === 0;
       const isLast = at === segments.length - 1 && index === blocks.length - 1;
-      if (isLast && options.end !== null) block.add('end', frames.at(-1)?.at ?? 0, endFrame(options));
+      const block = blockOf(
+        frames,
+        isFirst ? metaFrame(options) : undefined,
+        isLast ? endFrame(options) : undefined,
+      );
       parts.push(await packer.pack(block.bytes, block.at));
     }
     made.push(Buffer.concat(parts));
@@ -63,12 +65,21 @@ export async function sampleSegments(options: SampleOptions): Promise<Buffer[]> 
   return made;
 }
 
+function blockOf(frames: readonly SampleFrame[], meta?: Buffer, end?: Buffer): BlockBuilder {
+  const block = new BlockBuilder(frames[0]?.at ?? 0);
+  if (meta !== undefined) block.add('start', 0, meta);
+  for (const frame of frames) addFrame(block, frame);
+  if (end !== undefined) block.add('end', frames.at(-1)?.at ?? 0, end);
+  return block;
+}
+
 function metaFrame({ session, meta }: SampleOptions): Buffer {
   const said = { ...FACTS, sid: session, kind: 'interactive', started_at: START, ...meta };
   return Buffer.from(JSON.stringify(said));
 }
 
-function endFrame({ segments, end }: SampleOptions): Buffer {
+function endFrame({ segments, end }: SampleOptions): Buffer | undefined {
+  if (end === null) return undefined;
   const said = { reason: 'closed', ended_at: START, segments: segments.length, ...end };
   return Buffer.from(JSON.stringify(said));
 }

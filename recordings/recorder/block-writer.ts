@@ -184,13 +184,13 @@ export class BlockWriter {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  #dues(): Due[] {
+  #dues(): { readonly retry: Due; readonly sync: Due; readonly segment: Due } {
     const live = Math.min(MAX_LIVE_AGE_MS, LIVE_AGE_MS * this.#writer.number);
-    return [
-      { since: this.#stuckSince, afterMs: RETRY_MS },
-      { since: this.#dirtySince, afterMs: SYNC_AGE_MS },
-      { since: this.#segmentSince, afterMs: this.#options.sync ? live : SEGMENT_AGE_MS },
-    ];
+    return {
+      retry: { since: this.#stuckSince, afterMs: RETRY_MS },
+      sync: { since: this.#dirtySince, afterMs: SYNC_AGE_MS },
+      segment: { since: this.#segmentSince, afterMs: this.#options.sync ? live : SEGMENT_AGE_MS },
+    };
   }
 
   /** While blocks are written there is no timer: what is due then is done by the blocks themselves. */
@@ -198,7 +198,8 @@ export class BlockWriter {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#end === 'closed') return;
-    const left = untilFirst(this.#dues(), this.#options.clock.now());
+    const { retry, sync, segment } = this.#dues();
+    const left = untilFirst(this.isStuck ? [retry] : [sync, segment], this.#options.clock.now());
     if (left !== undefined) this.#timer = this.#options.clock.after(left, () => this.#tick());
   }
 
@@ -206,12 +207,12 @@ export class BlockWriter {
     this.#timer = undefined;
     this.#spare = undefined;
     const now = this.#options.clock.now();
-    const [isRetryDue, isSyncDue, isSegmentDue] = this.#dues().map((due) => isDue(due, now));
+    const { retry, sync, segment } = this.#dues();
     if (this.isStuck) {
-      if (isRetryDue === true) this.#stuckSince = undefined;
-    } else if (isSegmentDue === true) {
+      if (isDue(retry, now)) this.#stuckSince = undefined;
+    } else if (isDue(segment, now)) {
       this.#isCloseDue = true;
-    } else if (isSyncDue === true) {
+    } else if (isDue(sync, now)) {
       this.sync().catch(() => undefined);
     }
     this.#pump();

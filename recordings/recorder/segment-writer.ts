@@ -66,8 +66,4 @@ export class SegmentWriter {
     this.#bytes = 0;
     this.#raw = 0;
   }
-
-  async abandon(): Promise<void> {
-    await this.#open?.abandon();
-  }
 }

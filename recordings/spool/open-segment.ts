@@ -17,8 +17,11 @@ export interface OpenSegmentParts {
   settled(bytes: number, last: boolean): Promise<void>;
 }
 
+/** `abandon` closes the file and leaves it as it is. */
+export type SpoolSegment = OpenSegment & { abandon(): Promise<void> };
+
 /** `file` is empty; the header goes out with the first block. */
-export function openSegment(parts: OpenSegmentParts): OpenSegment {
+export function openSegment(parts: OpenSegmentParts): SpoolSegment {
   const { file, path, disk } = parts;
   let position = 0;
   let step: 'open' | 'synced' | 'closed' | 'named' = 'open';

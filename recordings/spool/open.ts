@@ -12,7 +12,7 @@ import { Packer } from '../format/packer.ts';
 import { coalesce } from './coalesce.ts';
 import { diskError, isMissing, makeFile, makeFolder, realDisk, syncFolder, type Disk } from '../disk.ts';
 import { nameOf, parseName, type SegmentName } from './names.ts';
-import { openSegment } from './open-segment.ts';
+import { openSegment, type SpoolSegment } from './open-segment.ts';
 import { isRunning, processName } from './process-name.ts';
 import { repairSession } from './repair.ts';
 
@@ -49,6 +49,7 @@ class DirSpool implements Spool {
   readonly #options: SpoolOptions;
   readonly #disk: Disk;
   #used = 0;
+  readonly #open = new Set<SpoolSegment>();
   readonly #closed = new Map<string, ClosedSegment[]>();
   readonly #listeners = new Set<(segment: ClosedSegment) => void>();
   /** Sessions of dead processes that could not be finished yet. */
@@ -78,7 +79,7 @@ class DirSpool implements Spool {
     const path = this.#path({ session, number, state: 'part' });
     try {
       const file = await makeFile(path);
-      return openSegment({
+      const segment = openSegment({
         file,
         path,
         header,
@@ -86,10 +87,13 @@ class DirSpool implements Spool {
         reserve: (bytes) => this.#reserve(bytes),
         closedPath: (last) => this.#path({ session, number, state: last ? 'end' : 'seg' }),
         settled: async (bytes, last) => {
+          this.#open.delete(segment);
           await this.#syncFolder();
           this.#add({ session, number, last, bytes, path: this.#path(stateOf(session, number, last)) });
         },
       });
+      this.#open.add(segment);
+      return segment;
     } catch (error) {
       throw diskError('begin a segment', error);
     }
@@ -223,6 +227,8 @@ class DirSpool implements Spool {
     await this.#adopting?.catch(() => undefined);
     this.#listeners.clear();
     this.packer.close();
+    for (const segment of this.#open) await segment.abandon().catch(() => undefined);
+    this.#open.clear();
     const names = await readdir(this.#own).catch(() => []);
     if (names.length === 0) await rm(this.#own, { recursive: true, force: true });
     else await rename(this.#own, join(this.dir, `${LEFT}${randomBytes(8).toString('hex')}`));
