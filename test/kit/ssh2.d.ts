@@ -2,7 +2,7 @@
 declare module 'ssh2' {
   import type { EventEmitter } from 'node:events';
   import type { Server as NetServer } from 'node:net';
-  import type { Duplex } from 'node:stream';
+  import type { Duplex, Readable } from 'node:stream';
 
   export interface Algorithms {
     readonly kex?: readonly string[];
@@ -25,10 +25,20 @@ declare module 'ssh2' {
     accept(): void;
     reject(methods?: readonly string[]): void;
   }
+  export interface ExecStream extends Duplex {
+    readonly stderr: Readable;
+  }
+  export interface Sftp {
+    readdir(
+      path: string,
+      done: (error: Error | undefined, list: readonly { readonly filename: string }[]) => void,
+    ): void;
+  }
   class Client extends EventEmitter {
     connect(options: ConnectOptions): this;
     end(): this;
-    exec(command: string, done: (error: Error | undefined, stream: Duplex) => void): this;
+    exec(command: string, done: (error: Error | undefined, stream: ExecStream) => void): this;
+    sftp(done: (error: Error | undefined, sftp: Sftp) => void): this;
   }
   interface ServerConnection extends EventEmitter {
     on(event: 'authentication', listener: (context: AuthContext) => void): this;
