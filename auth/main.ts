@@ -17,6 +17,7 @@ import { openGuard } from './guard/guard.ts';
 import type { OwnHost } from './joining/join.ts';
 import { openHostId, openTempDir } from './data-dir.ts';
 import { openAudit } from './open-audit.ts';
+import { openRecordings } from './open-recordings.ts';
 import { prepareCluster } from './presets/start.ts';
 import { routesOf } from './routes/all.ts';
 import type { ServerLimits } from './server-app.ts';
@@ -36,6 +37,8 @@ export interface AuthOptions {
   readonly storage: StorageConfig;
   /** In order; empty takes `<data_dir>/log`. */
   readonly auditEventsUris: readonly string[];
+  /** Where recordings are kept; unset takes `<data_dir>/log/sessions`. */
+  readonly auditSessionsUri?: string | undefined;
   readonly listen: { readonly host: string; readonly port: number };
   /** Names and addresses under which clients dial, besides those of the listener. */
   readonly names: readonly string[];
@@ -102,12 +105,14 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
   // Emptied only now, when the store is held: another service may be running on the same folder.
   const tempDir = await openTempDir(dataDir);
   const { state, authorities, audit, clusterName } = parts;
+  const recordings = opened(await openRecordings(options), (part) => part.close());
   const guard = opened(openGuard({ ...parts, clock }), (part) => part.close());
   const context = {
     clock,
     log,
     ...parts,
     guard,
+    recordings,
     hostId,
     publicAddress,
     names: namesOf(options.listen.host, options.names, options.nodeName),

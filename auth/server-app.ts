@@ -88,5 +88,9 @@ export function createApp(
       done(error as Error);
     }
   });
+  // Only routes that say so take it: server-routes.ts.
+  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
   return app as unknown as FastifyInstance;
 }

@@ -13,11 +13,19 @@ export interface RouteConfig {
   readonly access?: RouteAccess;
   /** For routes that are open to anyone and answer whether a secret is right: failed tries by address. */
   readonly guesses?: RateLimit;
+  /** For bodies that are large: how many are read now. */
+  readonly uploads?: Uploads;
+}
+
+export interface Uploads {
+  now: number;
+  readonly most: number;
 }
 
 export type MountedRequest = FastifyRequest & {
   caller?: Caller;
   hasTry?: boolean;
+  isUpload?: boolean;
   readonly routeOptions: { readonly config: RouteConfig; readonly url?: string };
 };
 
@@ -34,6 +42,7 @@ export function mountRoute(app: FastifyInstance, context: ServerContext, route: 
   const config: RouteConfig = {
     access,
     ...(isGuessable ? { guesses: new RateLimit({ clock: context.clock, ...GUESSES }) } : {}),
+    ...('upload' in route ? { uploads: { now: 0, most: route.mostAtOnce } } : {}),
   };
   app.route({
     method: endpoint.method,
@@ -45,16 +54,29 @@ export function mountRoute(app: FastifyInstance, context: ServerContext, route: 
       const { caller } = request as MountedRequest;
       if (caller === undefined)
         throw new GatehouseError('INTERNAL', 'a call reached its handler without the guard');
-      const given = hasBody(endpoint.method) ? request.body : request.query;
+      const params = request.params as Readonly<Record<string, string>>;
+      const bytes = request.body instanceof Uint8Array ? request.body : undefined;
+      requireSort(bytes !== undefined, 'upload' in route);
+      const isQuery = 'upload' in route || !hasBody(endpoint.method);
+      const given = isQuery ? request.query : request.body;
       const value = requireRequest(endpoint.request, given === undefined ? {} : given);
       if ('stream' in route) {
-        return reply.type(route.contentType).send(await route.stream(context, caller, value));
+        return reply.type(route.contentType).send(await route.stream(context, caller, value, params));
       }
-      const params = request.params as Readonly<Record<string, string>>;
-      const answer = await route.handle(context, caller, value, params);
+      const answer =
+        'upload' in route
+          ? await route.upload(context, caller, value, params, bytes ?? new Uint8Array())
+          : await route.handle(context, caller, value, params);
       return reply.code(200).type('application/json').send(JSON.stringify(answer));
     },
   });
+}
+
+/** What is not JSON is taken where bytes are wanted, and nowhere else. */
+function requireSort(isBytes: boolean, wantsBytes: boolean): void {
+  if (isBytes === wantsBytes) return;
+  const type = wantsBytes ? 'application/octet-stream' : 'application/json';
+  throw new GatehouseError('BAD_REQUEST', `the body must be of the type ${type}`);
 }
 
 const hasBody = (method: string): boolean => method === 'POST' || method === 'PUT';

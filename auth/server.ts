@@ -154,13 +154,27 @@ function admit(context: ServerContext, request: MountedRequest, reply: FastifyRe
     request.hasTry = true;
   }
   context.guard.requireRoute(caller, access, actionOf(request));
+  takeUpload(request);
+}
+
+/** After the guard, so that nobody takes the place of those who may. */
+function takeUpload(request: MountedRequest): void {
+  const { uploads } = request.routeOptions.config;
+  if (uploads === undefined) return;
+  if (uploads.now >= uploads.most) {
+    throw new GatehouseError('UNAVAILABLE', 'too many uploads at once; try again shortly');
+  }
+  uploads.now += 1;
+  request.isUpload = true;
 }
 
 const actionOf = (request: MountedRequest): string => `${request.method} ${request.routeOptions.url ?? ''}`;
 
 /** Paths are logged as patterns: the names in them may be secrets. */
 async function settle({ log }: ServerContext, request: MountedRequest, reply: FastifyReply): Promise<void> {
-  const { caller, hasTry } = request;
+  const { caller, hasTry, isUpload } = request;
+  const { uploads } = request.routeOptions.config;
+  if (isUpload === true && uploads !== undefined) uploads.now -= 1;
   if (hasTry === true && reply.statusCode < 400) {
     request.routeOptions.config.guesses?.giveBack(caller?.address ?? '');
   }
@@ -192,7 +206,9 @@ function refuse(
       'a call failed',
     );
   // Nothing more of a body that was not wanted is read.
-  if (status === 413 || status === 401) void reply.header('connection', 'close');
+  const isUpload = (request as MountedRequest).routeOptions.config.uploads !== undefined;
+  if (status === 413 || status === 401 || (isUpload && status >= 400))
+    void reply.header('connection', 'close');
   return reply.code(status).type('application/json').send(body);
 }
 

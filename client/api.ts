@@ -13,6 +13,13 @@ import { readLines } from './lines.ts';
 export interface Api {
   /** Params fill the `:name` parts of the path. Throws the server's error, or UNAVAILABLE. */
   call<B, R>(endpoint: Endpoint<B, R>, request: B, params?: Readonly<Record<string, string>>): Promise<R>;
+  /** For endpoints whose body is bytes; `request` goes into the query. */
+  upload<B, R>(
+    endpoint: Endpoint<B, R>,
+    request: B,
+    params: Readonly<Record<string, string>>,
+    bytes: Uint8Array,
+  ): Promise<R>;
   list<S>(kind: Kind<S>, options?: { withSecrets?: boolean }): Promise<Resource<S>[]>;
   get<S>(kind: Kind<S>, name: string, options?: { withSecrets?: boolean }): Promise<Resource<S>>;
   remove(kind: Kind, name: string): Promise<void>;
@@ -28,6 +35,11 @@ export function openApi(options: ConnectionOptions): Api {
   const connection = new Connection(options);
   return {
     call: (endpoint, request, params = {}) => call(connection, endpoint, request, params),
+    async upload({ method, path, reply }, request, params, bytes) {
+      const target = `${pathOf(path, params)}${queryOf(request as object)}`;
+      const { body } = await connection.send(method, target, { bytes });
+      return requireReply(reply, parseJson(await readText(body)));
+    },
     list: (kind, about = {}) => list(connection, kind, about.withSecrets ?? false),
     get: (kind, name, about = {}) => get(connection, kind, name, about.withSecrets ?? false),
     async remove(kind, name) {
@@ -51,12 +63,17 @@ async function call<B, R>(
   request: B,
   params: Readonly<Record<string, string>>,
 ): Promise<R> {
-  const path = endpoint.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  const path = pathOf(endpoint.path, params);
   const { body } =
-    endpoint.method === 'GET'
-      ? await connection.send('GET', `${path}${queryOf(request as object)}`)
+    endpoint.method === 'GET' || endpoint.method === 'DELETE'
+      ? await connection.send(endpoint.method, `${path}${queryOf(request as object)}`)
       : await connection.send(endpoint.method, path, { body: request });
   return requireReply(endpoint.reply, parseJson(await readText(body)));
+}
+
+/** The path with its `:name` parts filled in. */
+export function pathOf(path: string, params: Readonly<Record<string, string>>): string {
+  return path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
 async function list<S>(connection: Connection, kind: Kind<S>, withSecrets: boolean): Promise<Resource<S>[]> {

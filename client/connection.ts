@@ -17,6 +17,9 @@ export interface ClientCertificate {
   readonly privateKey: string;
 }
 
+/** Makes a connection to `host:port`; see client/outbound/auth-dial.ts. */
+export type Dial = (address: string) => Promise<Socket>;
+
 export interface ConnectionOptions {
   /** `host:port`, tried in order when one cannot be reached; the one that answered last is tried first. */
   readonly addresses: readonly string[];
@@ -29,7 +32,7 @@ export interface ConnectionOptions {
   /** How long a server may take until it is proven; then the next one is tried. Default 10 s. */
   readonly connectTimeoutMs?: number;
   /** How an address is reached; the connection it gives is spoken TLS on. Left out: directly, by TCP. */
-  readonly dial?: ((address: string) => Promise<Socket>) | undefined;
+  readonly dial?: Dial | undefined;
   /** Told what time the server has (milliseconds since the epoch, exact to the second), once per answer. */
   readonly onServerTime?: ((time: number) => void) | undefined;
 }
@@ -40,7 +43,10 @@ export interface Answer {
 }
 
 export interface SendOptions {
+  /** Sent as JSON … */
   readonly body?: unknown;
+  /** … or as they are. */
+  readonly bytes?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
   /** The answer goes on for as long as it likes, with silences as long; its reader watches for them. */
   readonly isStream?: boolean;
@@ -131,11 +137,13 @@ export class Connection {
   }
 
   #head(address: string, method: string, path: string, options: SendOptions): Promise<IncomingMessage> {
-    const payload = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
+    const { body, bytes } = options;
+    const payload = bytes ?? (body === undefined ? undefined : Buffer.from(JSON.stringify(body)));
     const about: RequestOptions = { method, agent: this.#agent, timeout: this.#connectTimeoutMs };
     if (options.signal !== undefined) about.signal = options.signal;
     if (payload !== undefined) {
-      about.headers = { 'content-type': 'application/json', 'content-length': payload.length };
+      const type = bytes === undefined ? 'application/json' : 'application/octet-stream';
+      about.headers = { 'content-type': type, 'content-length': payload.length };
     }
     return new Promise((resolve, reject) => {
       let hasAnswer = false;
@@ -176,7 +184,7 @@ export class Connection {
 }
 
 /** Agents that reach their servers by `dial`. */
-export function dialingAgent(dial: (address: string) => Promise<Socket>): typeof Agent {
+export function dialingAgent(dial: Dial): typeof Agent {
   return class extends Agent {
     override createConnection(
       options: TlsOptions,

@@ -32,7 +32,10 @@ export function buildAuth(file: FileContents, findings: Findings): AuthConfig {
     clusterName: section.cluster_name,
     tokens: findings.attemptAll(at('tokens'), section.tokens, parseStaticToken),
     storage: buildStorage(file, findings),
-    audit: given({ eventsUris: storage?.audit_events_uri ?? [], sessionsUri: storage?.audit_sessions_uri }),
+    audit: given({
+      eventsUris: storage?.audit_events_uri ?? [],
+      sessionsUri: isFolder(storage?.audit_sessions_uri) ? storage?.audit_sessions_uri : undefined,
+    }),
     caSignatureAlgo: ca_signature_algo,
     settings: buildSettings(section, findings),
   });
@@ -60,16 +63,19 @@ function buildStorage(file: FileContents, findings: Findings): StorageConfig {
       );
     }
   });
-  if (audit_sessions_uri !== undefined) {
+  if (audit_sessions_uri !== undefined && !isFolder(audit_sessions_uri)) {
     findings.notice(
       at('audit_sessions_uri'),
-      'session recordings are not part of this release; it is ignored',
+      'session recordings are kept in log/sessions of the data directory: this release knows no other place than a folder (file:///path)',
     );
   }
   const upper = (text: string | undefined, key: string): object =>
     text === undefined ? {} : { [key]: text.toUpperCase() };
   return { type, ...options, ...upper(options.sync, 'sync'), ...upper(options.journal, 'journal') };
 }
+
+/** `file:///path`, or a path. */
+const isFolder = (uri: string | undefined): boolean => uri !== undefined && /^(?:file:\/\/)?\/./.test(uri);
 
 function noticeAuth(section: AuthSection, findings: Findings): void {
   const { authentication = {}, access_monitoring, license_file } = section;

@@ -11,6 +11,7 @@ const SSH_OPTIONAL = [
   'addr.remote',
   'proto',
   'mfa_device',
+  'impersonator',
 ] as const;
 const KERNEL = ['user', 'login', 'sid', 'server_id', 'pid', 'program'] as const;
 const DB = ['user', 'sid', 'db_service', 'db_protocol', 'db_user', 'db_name'] as const;
@@ -109,6 +110,18 @@ export const SESSION_EVENTS = {
     fields: [...SSH, 'size'],
     optional: SSH_OPTIONAL,
   },
+  sftp: {
+    codes: { ok: 'GHS12I', failed: 'GHS12W' },
+    meaning: 'A file or folder was opened, copied or changed by SFTP.',
+    fields: [...SSH, 'path', 'action', 'success'],
+    optional: [...SSH_OPTIONAL, 'target_path', 'tx', 'rx', 'error'],
+  },
+  'session.data': {
+    codes: { ok: 'GHS13I' },
+    meaning: 'How much went through a session, told at its end.',
+    fields: [...SSH, 'tx', 'rx'],
+    optional: SSH_OPTIONAL,
+  },
   port: {
     codes: { ok: 'GHS11I', failed: 'GHS11W' },
     meaning: 'A port, socket, key agent or display was forwarded through the server; `action` says which.',
@@ -137,6 +150,7 @@ export const SESSION_EVENTS = {
       'end_time',
       'segments',
       'len',
+      'head',
       'reason',
     ],
   },

@@ -50,6 +50,7 @@ export function decide(standing: Decider, question: Question): Answer {
   }
   if (standing.who === 'user') return decideForUser(standing.access, question);
   const { roles } = standing.identity;
+  if (question.session !== undefined) return no('hosts read no recordings and no events');
   if (hostMayRead(roles, question.kind, question.verb)) return YES;
   return no(`hosts of role ${roles.join(', ') || '(none)'} may not ${question.verb} ${question.kind}`);
 }

@@ -42,8 +42,13 @@ export interface Guard {
   requireResource(caller: Caller, kind: string, verb: Verb, resource?: Resource): void;
   /** The same as a question, without an event. */
   mayResource(caller: Caller, kind: string, verb: Verb, resource?: Resource): boolean;
-  /** May the caller read an audit event or recording of this session (of none: an empty one)? */
-  maySeeSession(caller: Caller, kind: 'event' | 'session', session: WhereContext['session']): boolean;
+  /** May the caller read (or `verb`) an audit event or recording of this session (of none: an empty one)? */
+  maySeeSession(
+    caller: Caller,
+    kind: 'event' | 'session',
+    session: NonNullable<WhereContext['session']>,
+    verb?: Verb,
+  ): boolean;
   /** Compiles the roles of any user, for explanations. */
   readonly standings: StandingTable;
   /** Those of `resources` that the caller may read. */
@@ -113,8 +118,13 @@ class OpenGuard implements Guard {
     return ask(this.#standingOf(caller, verb, titleOf(kind, resource)), kind, verb, resource).allowed;
   }
 
-  maySeeSession(caller: Caller, kind: 'event' | 'session', session: WhereContext['session']): boolean {
-    return decide(this.#standingOf(caller, 'read', kind), { kind, verb: 'read', session }).allowed;
+  maySeeSession(
+    caller: Caller,
+    kind: 'event' | 'session',
+    session: NonNullable<WhereContext['session']>,
+    verb: Verb = 'read',
+  ): boolean {
+    return decide(this.#standingOf(caller, verb, kind), { kind, verb, session }).allowed;
   }
 
   visible(caller: Caller, kind: string, resources: Iterable<Resource>): Iterable<Resource> {

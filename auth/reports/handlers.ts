@@ -5,7 +5,6 @@ import type { Clock } from '#core/clock.ts';
 import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { HostIdentity } from '#core/identity.ts';
-import type { Log } from '#core/log.ts';
 import { RateLimit } from '#core/rate-limit.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import type { AuthContext } from '../context.ts';
@@ -13,7 +12,7 @@ import type { Caller } from '../guard/caller.ts';
 import { denial } from '../guard/refusals.ts';
 import { handler, type Handler } from '../routes/handler.ts';
 import { acceptReport, REPORTERS, type ReportedEvent } from './accept.ts';
-import { KnownEvents } from './known.ts';
+import type { KnownEvents, knownEvents } from './known.ts';
 
 /** Calls of one host: 100 at once, then 20 a second, of up to 500 events each. */
 const CALLS = { burst: 100, refillMs: 50, maxAddresses: 50_000 };
@@ -24,15 +23,14 @@ interface Refused {
   readonly message: string;
 }
 
+export interface ReportOptions {
+  readonly clock: Clock;
+  readonly known: ReturnType<typeof knownEvents>;
+}
+
 /** What it remembers is of one server: make it once per server. */
-export function reportHandlers({ clock }: { readonly clock: Clock }): readonly Handler[] {
+export function reportHandlers({ clock, known }: ReportOptions): readonly Handler[] {
   const calls = new RateLimit({ clock, ...CALLS });
-  const known = new WeakMap<AuditLog, KnownEvents>();
-  const knownOf = (audit: AuditLog, log: Log): KnownEvents => {
-    const found = known.get(audit) ?? new KnownEvents({ audit, log });
-    known.set(audit, found);
-    return found;
-  };
   const report = handler({
     endpoint: reportEvents,
     access: { to: 'host', roles: REPORTERS },
@@ -42,7 +40,7 @@ export function reportHandlers({ clock }: { readonly clock: Clock }): readonly H
       if (!calls.take(identity.host_id)) {
         throw new GatehouseError('LIMIT_EXCEEDED', 'this host tells too much at once; try again later');
       }
-      const seen = knownOf(context.audit, context.log);
+      const seen = known(context);
       await seen.ready();
       const { accepted, refused } = sort(context, caller, identity, events);
       await keep(context.audit, seen, accepted);

@@ -60,3 +60,13 @@ export class KnownEvents {
     for (const uid of found.toReversed()) this.add(uid);
   }
 }
+
+/** One memory per log: of the server that asks. */
+export function knownEvents(): (context: { readonly audit: AuditLog; readonly log: Log }) => KnownEvents {
+  const known = new WeakMap<AuditLog, KnownEvents>();
+  return ({ audit, log }) => {
+    const found = known.get(audit) ?? new KnownEvents({ audit, log });
+    known.set(audit, found);
+    return found;
+  };
+}

@@ -2,6 +2,9 @@
 import { ISSUE_HANDLERS } from '../issue/handlers.ts';
 import { joiningHandlers, type JoiningOptions } from '../joining/handlers.ts';
 import { ACCOUNT_ROUTES } from '../accounts/handlers.ts';
+import { readingRoutes } from '../recordings/reading.ts';
+import { uploadRoutes } from '../recordings/uploads.ts';
+import { knownEvents } from '../reports/known.ts';
 import { reportHandlers } from '../reports/handlers.ts';
 import { ACCESS_ROUTES } from './access.ts';
 import { applyRoute } from './apply.ts';
@@ -26,5 +29,11 @@ export const ROUTES: readonly Route[] = [
 
 /** All of them: with those that keep limits of their own, so make them once per server. */
 export function routesOf(options: JoiningOptions): readonly Route[] {
-  return [...ROUTES, ...([...joiningHandlers(options), ...reportHandlers(options)] as readonly Route[])];
+  const known = knownEvents();
+  return [
+    ...ROUTES,
+    ...([...joiningHandlers(options), ...reportHandlers({ ...options, known })] as readonly Route[]),
+    ...uploadRoutes(known),
+    ...readingRoutes(options.clock),
+  ];
 }

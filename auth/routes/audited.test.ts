@@ -205,6 +205,12 @@ test('S35 no other call changes anything', () => {
   const harmless = [
     'POST /v1/heartbeat', // Every few minutes from every machine; joining and leaving are on record.
     'POST /v1/audit/events', // It is the record.
+    // What recordings leave behind: client/recordings.test.ts.
+    'PUT /v1/recordings/:sid/segments/:number',
+    'POST /v1/recordings/:sid/complete',
+    'POST /v1/recordings',
+    'POST /v1/recordings/:sid/verify',
+    'DELETE /v1/recordings/:sid',
     'POST /v1/invites/open',
     'POST /v1/access/check',
     // There is one name, and it cannot be changed.

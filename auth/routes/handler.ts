@@ -21,7 +21,22 @@ export interface StreamHandler<B = unknown, C extends AuthContext = AuthContext>
   readonly endpoint: Endpoint<B, unknown>;
   readonly access: RouteAccess;
   readonly contentType: string;
-  stream(context: C, caller: Caller, request: B): Promise<Readable>;
+  stream(context: C, caller: Caller, request: B, params: Readonly<Record<string, string>>): Promise<Readable>;
+}
+
+/** A call whose body is bytes. Few at a time are read, because each is held in memory: more are UNAVAILABLE. */
+export interface UploadHandler<B = unknown, R = unknown, C extends AuthContext = AuthContext> {
+  readonly endpoint: Endpoint<B, R>;
+  readonly access: RouteAccess;
+  readonly bodyLimit: number;
+  readonly mostAtOnce: number;
+  upload(
+    context: C,
+    caller: Caller,
+    request: B,
+    params: Readonly<Record<string, string>>,
+    body: Uint8Array,
+  ): Promise<R>;
 }
 
 /** Lets the compiler find the types of a handler from its endpoint. */

@@ -1,10 +1,11 @@
 // What the routes of this folder need beyond the context of all handlers: the guard, for routes that ask about each
 // item they touch, and the parts of the server that only single routes use.
+import type { RecordingStore } from '#recordings/store.ts';
 import type { BackupInfo } from '#storage/backend.ts';
 import type { Passwords } from '../accounts/password.ts';
 import type { AuthContext } from '../context.ts';
 import type { Guard } from '../guard/guard.ts';
-import type { Handler, StreamHandler } from './handler.ts';
+import type { Handler, StreamHandler, UploadHandler } from './handler.ts';
 
 export interface AuditFinding {
   readonly finding: string;
@@ -21,6 +22,7 @@ export interface AuditReport {
 
 export interface ServerContext extends AuthContext {
   readonly guard: Guard;
+  readonly recordings: RecordingStore;
   /** Hashes passwords, few at a time. */
   readonly passwords: Passwords;
   /** Absent when the store is not a file of this machine. */
@@ -32,4 +34,7 @@ export interface ServerContext extends AuthContext {
 }
 
 /** A handler as the server mounts it. */
-export type Route = Handler<unknown, unknown, ServerContext> | StreamHandler<unknown, ServerContext>;
+export type Route =
+  | Handler<unknown, unknown, ServerContext>
+  | StreamHandler<unknown, ServerContext>
+  | UploadHandler<unknown, unknown, ServerContext>;

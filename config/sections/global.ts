@@ -54,7 +54,9 @@ export const storage = s.object({
   audit_events_uri: words(
     'Where audit events go: file:// and stdout://. The first is searched. Default: the folder log in data_dir.',
   ),
-  audit_sessions_uri: text('Accepted; recordings are not part of this release.'),
+  audit_sessions_uri: text(
+    'Folder of session recordings: file:///path; default log/sessions of the data directory.',
+  ),
   region: text(),
   retention_period: s.optional(s.duration()),
   credentials_path: text(),

@@ -6,7 +6,9 @@ export interface Endpoint<B, R> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With `:name` for parts that vary; values are URI-encoded by the client. */
   readonly path: string;
-  /** The JSON body of POST and PUT, or the query of GET. */
+  /** `bytes`: the body is no JSON, and `request` is the query. */
+  readonly body?: 'bytes';
+  /** The JSON body of POST and PUT, or the query of GET and DELETE. */
   readonly request: Schema<B>;
   readonly reply: Schema<R>;
   /** One sentence for the reference. */

@@ -32,9 +32,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     why: 'it writes, keeps and reads what was seen; who may see it is decided elsewhere',
   },
   client: {
-    imports: ['core', 'kinds'],
-    why: 'it is the only door to auth and must run anywhere',
-    testsAlso: ['auth', 'storage', 'events', 'join', 'config'],
+    imports: ['core', 'kinds', 'recordings/upload.ts', 'recordings/source.ts'],
+    why: 'it is the only door to auth and must run anywhere; recordings pass through it by their contracts',
+    testsAlso: ['auth', 'storage', 'events', 'join', 'config', 'recordings'],
   },
   auth: {
     imports: ['core', 'kinds', 'config', 'storage', 'events', 'join', 'recordings'],
