@@ -8,7 +8,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { openApi, type Api } from './api.ts';
-import type { ConnectionOptions } from './connection.ts';
+import type { ConnectionOptions, Dial } from './connection.ts';
 import type { CredentialStore, HostRecord } from './credentials.ts';
 import { learnAuthorities } from './trust.ts';
 
@@ -22,16 +22,23 @@ export interface JoinOptions {
   readonly roles: readonly SystemRole[];
   readonly nodeName: string;
   readonly addresses: readonly string[];
+  /** A stored identity that lacks a role gives way to a new one. For the machine of auth itself, which vouches for it. */
+  readonly mayRejoin?: boolean;
+  /** How auth servers are reached; as in ConnectionOptions. */
+  readonly dial?: Dial | undefined;
   readonly log: Log;
 }
 
 /**
  * The identity of this host: the stored one, or a new one from the token, stored before it is returned.
- * A stored identity of other roles is refused (BAD_REQUEST): its certificates could not be used for them.
+ * A stored identity of other roles is refused (BAD_REQUEST) unless `mayRejoin`: its certificates could not be used.
  * BAD_JOIN_TOKEN without a good token, CA_PIN_MISMATCH for another cluster, UNAVAILABLE when no auth server answers.
  */
 export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
   const stored = await options.store.load();
+  if (stored !== undefined && options.token !== undefined && options.mayRejoin === true) {
+    if (!hasRoles(stored, options.roles)) return await rejoin(options, options.token, stored);
+  }
   if (stored !== undefined)
     return { ...requireRoles(stored, options.roles), auth_servers: options.authServers };
   if (options.token === undefined) {
@@ -49,8 +56,21 @@ export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
   return record;
 }
 
+async function rejoin(options: JoinOptions, token: Secret, stored: HostRecord): Promise<HostRecord> {
+  const record = { ...(await joinWithToken(options, token)), generation: stored.generation + 1 };
+  await options.store.replace(record);
+  options.log.info(
+    { hostId: record.certificates.host_id, roles: options.roles, was: stored.roles },
+    'joined the cluster anew, for other services than before',
+  );
+  return record;
+}
+
 /** An API connection as the host. The caller closes it. */
-export function openHostApi(record: HostRecord, about: Pick<ConnectionOptions, 'onServerTime'> = {}): Api {
+export function openHostApi(
+  record: HostRecord,
+  about: Pick<ConnectionOptions, 'onServerTime' | 'dial'> = {},
+): Api {
   return openApi({
     ...about,
     addresses: record.auth_servers,
@@ -62,10 +82,10 @@ export function openHostApi(record: HostRecord, about: Pick<ConnectionOptions, '
 /** New keys and certificates for the same host id, stored before they are returned. */
 export async function renewIdentity(
   record: HostRecord,
-  options: Pick<JoinOptions, 'store' | 'nodeName' | 'addresses'>,
+  options: Pick<JoinOptions, 'store' | 'nodeName' | 'addresses' | 'dial'>,
 ): Promise<HostRecord> {
   const keys = makeKeys();
-  const api = openHostApi(record);
+  const api = openHostApi(record, { dial: options.dial });
   try {
     const certificates = await api.call(renewHost, {
       node_name: options.nodeName,
@@ -93,8 +113,8 @@ async function joinWithToken(options: JoinOptions, token: Secret): Promise<HostR
       'joining without a CA pin: the auth server is taken on trust; pass --ca-pin to be safe',
     );
   }
-  const authorities = await learnFromAny(options.authServers, options.caPins);
-  const api = openApi({ addresses: options.authServers, authorities });
+  const authorities = await learnFromAny(options);
+  const api = openApi({ addresses: options.authServers, authorities, dial: options.dial });
   const keys = makeKeys();
   try {
     const certificates = await api.call(joinCall, {
@@ -120,14 +140,15 @@ async function joinWithToken(options: JoinOptions, token: Secret): Promise<HostR
 }
 
 /** The first reachable server decides; a pin mismatch ends the attempt at once. */
-async function learnFromAny(
-  addresses: readonly string[],
-  pins: readonly string[],
-): Promise<readonly string[]> {
+async function learnFromAny({
+  authServers: addresses,
+  caPins: pins,
+  dial,
+}: Pick<JoinOptions, 'authServers' | 'caPins' | 'dial'>): Promise<readonly string[]> {
   let failure: unknown = new GatehouseError('USAGE', 'no auth server is configured; pass --auth-server');
   for (const address of addresses) {
     try {
-      return await learnAuthorities(address, pins);
+      return await learnAuthorities(address, pins, dial);
     } catch (error) {
       failure = error;
       if (!(error instanceof GatehouseError && error.code === 'UNAVAILABLE')) throw error;
@@ -154,8 +175,11 @@ function makeKeys(): {
   };
 }
 
+const hasRoles = (record: HostRecord, roles: readonly SystemRole[]): boolean =>
+  roles.every((role) => record.roles.includes(role));
+
 function requireRoles(record: HostRecord, roles: readonly SystemRole[]): HostRecord {
-  if (roles.every((role) => record.roles.includes(role))) return record;
+  if (hasRoles(record, roles)) return record;
   throw new GatehouseError(
     'BAD_REQUEST',
     `this host joined as ${record.roles.join(', ')} and cannot act as ${roles.join(', ')}; start it with those roles, or remove its identity to join again`,

@@ -9,6 +9,7 @@ import { derFromPem } from '#core/certs/x509/pem.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { check } from '#core/schema/check.ts';
 import { parseJson, readText } from './body.ts';
+import { dialingAgent, type Dial } from './connection.ts';
 
 /** For the whole of it: who is asked here is not trusted yet. */
 const TIMEOUT_MS = 15_000;
@@ -17,10 +18,15 @@ const MAX_ANSWER_BYTES = 256 * 1024;
 /**
  * The host authority's certificates (PEM) as `address` (`host:port`) states them. With pins, at least one
  * certificate must match one of them, only matching ones are returned, else CA_PIN_MISMATCH; without pins the
- * answer is taken on trust and the caller warns. UNAVAILABLE when nobody answers there, or somebody else.
+ * answer is taken on trust and the caller warns. UNAVAILABLE when nobody answers there, or somebody else. `dial` is as in
+ * ConnectionOptions.
  */
-export async function learnAuthorities(address: string, pins: readonly string[]): Promise<readonly string[]> {
-  const certificates = await askHostAuthority(address);
+export async function learnAuthorities(
+  address: string,
+  pins: readonly string[],
+  dial?: Dial,
+): Promise<readonly string[]> {
+  const certificates = await askHostAuthority(address, dial);
   const pinned = certificates.map((pem) => ({ pem, pin: pinOf(address, pem) }));
   if (pins.length === 0) return certificates;
   const matching = pinned.filter(({ pin }) => pins.includes(pin)).map(({ pem }) => pem);
@@ -32,9 +38,9 @@ export async function learnAuthorities(address: string, pins: readonly string[])
   );
 }
 
-async function askHostAuthority(address: string): Promise<readonly string[]> {
+async function askHostAuthority(address: string, dial: Dial | undefined): Promise<readonly string[]> {
   try {
-    const answer = await get(address, hostAuthority.path);
+    const answer = await get(address, hostAuthority.path, dial);
     const result = check(hostAuthority.reply, parseJson(await readText(answer, MAX_ANSWER_BYTES)));
     if (result.ok && result.value.tls_certificates.length > 0) return result.value.tls_certificates;
   } catch (cause) {
@@ -45,13 +51,16 @@ async function askHostAuthority(address: string): Promise<readonly string[]> {
   throw notGatehouse(address);
 }
 
-function get(address: string, path: string): Promise<IncomingMessage> {
+function get(address: string, path: string, dial: Dial | undefined): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       new URL(`https://${address}${path}`),
       // The certificate cannot be checked before the authority is known: the pin decides, over the answer's content.
       {
-        agent: new Agent({ ALPNProtocols: [...API_PROTOCOLS], rejectUnauthorized: false }),
+        agent: new (dial === undefined ? Agent : dialingAgent(dial))({
+          ALPNProtocols: [...API_PROTOCOLS],
+          rejectUnauthorized: false,
+        }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       },
       (answer) => {

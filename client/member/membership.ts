@@ -141,7 +141,8 @@ class RunningMembership implements Membership {
 
   #use(record: HostRecord): void {
     const before = this.#current?.api;
-    this.#current = { record, api: openHostApi(record, { onServerTime: (time) => this.#compare(time) }) };
+    const onServerTime = (time: number): void => this.#compare(time);
+    this.#current = { record, api: openHostApi(record, { onServerTime, dial: this.#options.dial }) };
     before?.close();
   }
 
