@@ -1,36 +1,45 @@
-// The agent of a machine: serves SSH to it and says what it is. Opens the parts, connects them, and closes them in
-// reverse. The machine's membership, its view of the cluster and its heartbeats are the process's own, because a proxy in
-// the same process uses them too.
+// The agent of a machine: serves SSH to it, by its port or by tunnels to the proxies, and says what it is. Opens the
+// parts, connects them, and closes them in reverse. The machine's membership, its view of the cluster and its heartbeats
+// are the process's own, because a proxy in the same process uses them too.
 import type { AuditSender } from '#client/audit-sender.ts';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { HostRecord } from '#client/credentials.ts';
+import type { LiveSessions } from '#client/member/live-sessions.ts';
 import type { Membership } from '#client/member/membership.ts';
-import type { SshConfig } from '#config/config.ts';
 import { formatAddress, parseAddress } from '#config/address.ts';
+import type { SshConfig } from '#config/config.ts';
 import type { Clock } from '#core/clock.ts';
-import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
-import { startCommandLabels } from './labels.ts';
+import { startCommandLabels, type CommandLabels } from './labels.ts';
 import { nodeDocument } from './node-document.ts';
-import { openAccounts } from './ssh/account/accounts.ts';
-import { startSshService, type SshService, type SshServiceOptions } from './ssh/service.ts';
+import { openSsh } from './ssh/open.ts';
+import type { SshService, SshServiceOptions } from './ssh/service.ts';
+import { needsTunnels } from './tunnel/mode.ts';
+import { startTunnels, type Tunnels } from './tunnel/tunnels.ts';
 
 export interface AgentOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
   /** Of a host with the role node; the caller closes it, after the agent. */
-  readonly membership: Pick<Membership, 'joined' | 'record'>;
+  readonly membership: Pick<Membership, 'joined' | 'record' | 'api'>;
   readonly view: ClusterView;
   readonly audit: Pick<AuditSender, 'emit'>;
+  /** Where sessions are announced. */
+  readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
   /** `host:port` under which the node service is dialed; with port 0 it is the one that was bound. */
   readonly address: string;
-  /** Variables of the process; commands get a few of them. */
+  /**
+   * `host:port` by which the cluster was found. When one of them is a proxy, this host keeps tunnels and listens to
+   * nobody; otherwise it is dialed. Left out: it is dialed.
+   */
+  readonly tunnelAddresses?: readonly string[] | undefined;
+  /** Variables of the process; commands get a few of them, and HTTP proxies are named there. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -41,14 +50,16 @@ export interface AgentHealth {
 }
 
 export interface Agent {
-  /** Resolves when `documents` is complete: labels are known and the port is open. The first heartbeat waits for it. */
+  /** Resolves when `documents` is complete: labels are known, and it can be reached. The first heartbeat waits for it. */
   readonly ready: Promise<void>;
   /** Rejects when the agent cannot serve, whatever it would try; never resolves. */
   readonly failed: Promise<never>;
   health(): AgentHealth;
   /** What heartbeats say of this machine. */
   documents(record: HostRecord): readonly Resource[];
-  readonly counts: SshService['counts'];
+  /** Calls at each change of `documents` that cannot wait; one listener. */
+  onChange(listener: () => void): void;
+  readonly counts: SshService['counts'] & { readonly tunnels: number };
   /** Takes no more connections; resolves when the last session has ended, or after `mostMs`. */
   drain(mostMs?: number): Promise<void>;
   /** Ends what is left; done within two seconds. Safe to call twice. */
@@ -57,85 +68,134 @@ export interface Agent {
 
 /** Returns at once; it serves as soon as the host has joined and knows the cluster. */
 export function startAgent(options: AgentOptions): Agent {
-  const { membership, view, config, log } = options;
-  const labels = startCommandLabels({ ...options, commands: config.commands });
-  const state: { service?: SshService; address: string; isClosing: boolean } = {
-    address: options.address,
-    isClosing: false,
-  };
-  const document = (record: HostRecord): Resource<NodeSpec> =>
-    nodeDocument(record, {
-      version: options.version,
-      address: state.address,
+  return new RunningAgent(options);
+}
+
+class RunningAgent implements Agent {
+  readonly ready: Promise<void>;
+  readonly failed: Promise<never>;
+  readonly #options: AgentOptions;
+  readonly #labels: CommandLabels;
+  readonly #closing = new AbortController();
+  #service: SshService | undefined;
+  #tunnels: Tunnels | undefined;
+  #address: string;
+  #onChange: () => void = () => {};
+  #closed: Promise<void> | undefined;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#address = options.address;
+    this.#labels = startCommandLabels({ ...options, commands: options.config.commands });
+    const failed = Promise.withResolvers<never>();
+    this.failed = failed.promise;
+    this.failed.catch(() => {});
+    const opening = this.#open();
+    opening.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) failed.reject(error as Error);
+    });
+    this.ready = Promise.all([opening, this.#labels.ready]).then(() => undefined);
+    this.ready.catch(() => {});
+  }
+
+  get counts() {
+    const counts = this.#service?.counts ?? { connections: 0, users: 0, sessions: 0 };
+    return { ...counts, tunnels: this.#tunnels?.proxyIds().length ?? 0 };
+  }
+
+  health(): AgentHealth {
+    const { membership, view } = this.#options;
+    const reason =
+      (membership.record() === undefined ? 'has not joined the cluster yet' : undefined) ??
+      (view.isReady() ? undefined : 'does not know the cluster yet') ??
+      (this.#service === undefined ? 'does not serve yet' : undefined) ??
+      (this.#tunnels?.proxyIds().length === 0 ? 'reaches no proxy' : undefined);
+    return reason === undefined ? { ready: true } : { ready: false, reason };
+  }
+
+  documents(record: HostRecord): readonly Resource[] {
+    return [this.#document(record)];
+  }
+
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
+  }
+
+  async drain(mostMs?: number): Promise<void> {
+    this.#tunnels?.drain();
+    await this.#service?.drain(mostMs);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #open(): Promise<void> {
+    const { membership, view, config, log } = this.#options;
+    await membership.joined;
+    await view.ready;
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    const service = await openSsh({ ...this.#options, labels: () => this.#currentLabels() });
+    this.#service = service;
+    if (signal.aborted) await service.close();
+    signal.throwIfAborted();
+    if (await this.#isTunnelled()) {
+      this.#address = '';
+      this.#tunnels = this.#startTunnels(service);
+      log.info({}, 'the node serves SSH by tunnels');
+      return;
+    }
+    const bound = await service.listen(config.listenAddr);
+    this.#address = withBoundPort(this.#options.address, bound);
+    log.info({ address: bound }, 'the node serves SSH');
+  }
+
+  async #isTunnelled(): Promise<boolean> {
+    const { tunnelAddresses: addresses = [], clock, environment } = this.#options;
+    if (addresses.length === 0) return false;
+    return await needsTunnels({ clock, environment, addresses, signal: this.#closing.signal });
+  }
+
+  #startTunnels(service: SshService): Tunnels {
+    const { clock, log, environment, membership, view, tunnelAddresses = [] } = this.#options;
+    return startTunnels({
+      clock,
+      log,
+      environment,
+      membership,
+      view,
+      addresses: tunnelAddresses,
+      services: { ssh: (stream, origin) => service.accept(stream, origin) },
+      onChange: () => this.#onChange(),
+    });
+  }
+
+  #document(record: HostRecord): Resource<NodeSpec> {
+    const { version, config } = this.#options;
+    return nodeDocument(record, {
+      version,
+      address: this.#address,
+      tunnels: this.#tunnels?.proxyIds(),
       publicAddresses: config.publicAddrs.map(formatAddress),
       labels: config.labels,
       commands: config.commands,
-      results: labels.results(),
+      results: this.#labels.results(),
     });
-  const open = async (): Promise<void> => {
-    await membership.joined;
-    await view.ready;
-    if (state.isClosing) throw new GatehouseError('UNAVAILABLE', 'the agent is closing');
-    const currentLabels = (): Readonly<Record<string, string>> => {
-      const record = membership.record();
-      return record === undefined ? config.labels : nodeLabels(document(record));
-    };
-    state.service = openService(options, currentLabels);
-    const bound = await state.service.listen(config.listenAddr);
-    state.address = withBoundPort(options.address, bound);
-    log.info({ address: bound }, 'the node serves SSH');
-  };
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {});
-  const opening = open();
-  opening.catch((error: unknown) => {
-    if (!state.isClosing) failed.reject(error as Error);
-  });
-  const ready = Promise.all([opening, labels.ready]).then(() => undefined);
-  ready.catch(() => {});
-  let closing: Promise<void> | undefined;
-  return {
-    ready,
-    failed: failed.promise,
-    health: () => healthOf(membership.record() !== undefined, view.isReady(), state.service),
-    documents: (record) => [document(record)],
-    get counts() {
-      return state.service?.counts ?? { connections: 0, users: 0, sessions: 0 };
-    },
-    drain: async (mostMs) => await state.service?.drain(mostMs),
-    close: () =>
-      (closing ??= (async () => {
-        state.isClosing = true;
-        await state.service?.close();
-        await labels.close();
-      })()),
-  };
-}
+  }
 
-function openService(options: AgentOptions, labels: () => Readonly<Record<string, string>>): SshService {
-  const { clock } = options;
-  const accounts = openAccounts({ clock });
-  return startSshService({
-    clock,
-    log: options.log,
-    membership: options.membership,
-    view: options.view,
-    audit: options.audit,
-    config: options.config,
-    limits: options.limits,
-    dataDir: options.dataDir,
-    labels,
-    findAccount: (login) => accounts.find(login),
-    prefixOf: () => [],
-    serveSession: (opening) => opening.reject(3, 'sessions are not served yet'),
-  });
-}
+  #currentLabels(): Readonly<Record<string, string>> {
+    const record = this.#options.membership.record();
+    return record === undefined ? this.#options.config.labels : nodeLabels(this.#document(record));
+  }
 
-function healthOf(hasJoined: boolean, isViewReady: boolean, service: SshService | undefined): AgentHealth {
-  if (!hasJoined) return { ready: false, reason: 'has not joined the cluster yet' };
-  if (!isViewReady) return { ready: false, reason: 'does not know the cluster yet' };
-  if (service === undefined) return { ready: false, reason: 'does not serve yet' };
-  return { ready: true };
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    await this.#service?.close();
+    await this.#tunnels?.close();
+    await this.#labels.close();
+  }
 }
 
 function withBoundPort(address: string, bound: string): string {

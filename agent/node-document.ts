@@ -7,8 +7,10 @@ import type { NodeSpec } from '#kinds/node/kind.ts';
 
 export interface NodeFacts {
   readonly version: string;
-  /** `host:port` each. */
+  /** `host:port` each; empty when it is not dialed. */
   readonly address: string;
+  /** Proxies that hold a tunnel of it; undefined when it has none by design. */
+  readonly tunnels?: readonly string[] | undefined;
   readonly publicAddresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly commands: readonly CommandLabel[];
@@ -29,7 +31,8 @@ export function nodeDocument(record: HostRecord, facts: NodeFacts): Resource<Nod
     spec: {
       hostname: record.node_name,
       addr: facts.address,
-      use_tunnel: false,
+      use_tunnel: facts.tunnels !== undefined,
+      ...(facts.tunnels === undefined ? {} : { proxy_ids: facts.tunnels }),
       version: facts.version,
       ...(facts.publicAddresses.length === 0 ? {} : { public_addrs: facts.publicAddresses }),
       ...(commands.length === 0 ? {} : { cmd_labels: Object.fromEntries(commands) }),

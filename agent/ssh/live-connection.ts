@@ -6,22 +6,20 @@ import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { ConnectionHandlers, IncomingChannel, SshConnection } from '#wire/ssh/ssh.ts';
-import type { SessionForwards, SshAccess, SshHost, SshPeer } from './context.ts';
+import type { SshAccess, SshHost, SshPeer } from './context.ts';
 import type { Admission, Verdict } from './decide.ts';
 import { ConnectionForwards } from './forward/connection-forwards.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import type { Admitted, SshOrigin } from './handshake.ts';
 import type { CutReason, Watched } from './monitor.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
+import type { ServeSession } from './session/parts.ts';
 
 /** Unlike `by application`, clients of ours show its text. */
 const SERVICE_NOT_AVAILABLE = 7;
 const PROHIBITED = 1;
 const UNKNOWN_TYPE = 3;
 const SHORTAGE = 4;
-
-/** Serves a channel of type `session`: accepts or rejects it. `onEnd` is to be called once when it is over. */
-export type ServeSession = (opening: IncomingChannel, peer: SshPeer, forwards: SessionForwards) => void;
 
 export interface LiveParts {
   readonly host: SshHost;

@@ -2,17 +2,17 @@
 // others. Apart from the service, which knows connections and nothing of roles.
 import type { ClusterView } from '#client/cluster-view.ts';
 import { lockInForce } from '#core/access/locks.ts';
-import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { readRelayHeader, SeenRelays, type RelayHeader } from '#core/relay-header.ts';
 import type { CertificateGround } from './authenticate.ts';
+import type { SshHost } from './context.ts';
 import { decideAccess, type AccessGround, type AccessQuestion, type Verdict } from './decide.ts';
 
 export interface NodeGroundOptions {
-  readonly clock: Clock;
+  readonly host: Pick<SshHost, 'clock' | 'hostId' | 'labels'>;
   readonly view: ClusterView;
-  readonly hostId: string;
-  readonly labels: () => Readonly<Record<string, string>>;
+  /** `ssh_file_copy` of the server, which roles cannot widen. */
+  readonly fileCopy: boolean;
 }
 
 export class NodeGround {
@@ -24,31 +24,33 @@ export class NodeGround {
   }
 
   certificates(remoteIp: string): CertificateGround {
-    const { view, clock } = this.#options;
-    return { authorities: view.sshAuthorities('user'), now: clock.now(), remoteIp };
+    const { view, host } = this.#options;
+    return { authorities: view.sshAuthorities('user'), now: host.clock.now(), remoteIp };
   }
 
   decide(question: AccessQuestion): Verdict {
-    const { clock, view, labels, hostId } = this.#options;
-    return decideAccess(question, {
-      hostId,
+    const { host, view, fileCopy } = this.#options;
+    const verdict = decideAccess(question, {
+      hostId: host.hostId,
       clusterName: view.clusterName(),
-      labels: labels(),
-      now: clock.now(),
+      labels: host.labels(),
+      now: host.clock.now(),
       access: this.#accessOf(question),
       locks: view.locks(),
       locksAsOf: view.locksAsOf(),
       preference: view.preference(),
       networking: view.networking(),
     });
+    if (!verdict.allowed || fileCopy) return verdict;
+    return { ...verdict, options: { ...verdict.options, fileCopy: false } };
   }
 
   /** LOCKED for a locked proxy; else as readRelayHeader. */
   readRelay(header: Uint8Array): RelayHeader {
-    const { view, clock, hostId } = this.#options;
-    const now = clock.now();
+    const { view, host } = this.#options;
+    const now = host.clock.now();
     const read = readRelayHeader(header, {
-      target: hostId,
+      target: host.hostId,
       now,
       authorities: view.sshAuthorities('host'),
       clusterName: view.clusterName(),

@@ -7,40 +7,35 @@ import type { Duplex } from 'node:stream';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { Membership } from '#client/member/membership.ts';
 import type { Address } from '#config/address.ts';
-import type { Clock } from '#core/clock.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
-import type { Log } from '#core/log.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
-import type { AgentEvent, SshHost } from './context.ts';
+import type { SshHost } from './context.ts';
 import { PrivateDirs } from './forward/private-dir.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import { Handshake, type Admitted, type HandshakeParts, type SshOrigin } from './handshake.ts';
 import { ConnectionLimits, type LimitOptions } from './limits.ts';
 import { openListener, type Listener } from './listener.ts';
-import { LiveConnection, type LiveParts, type ServeSession } from './live-connection.ts';
+import { LiveConnection, type LiveParts } from './live-connection.ts';
 import { SshMonitor } from './monitor.ts';
 import { NodeGround } from './node-ground.ts';
 import { SshRefusals } from './refusals.ts';
+import type { ServeSession } from './session/parts.ts';
 
 export type { SshOrigin } from './handshake.ts';
 
 export interface SshServiceOptions {
-  readonly clock: Clock;
-  readonly log: Log;
+  readonly host: SshHost;
   /** Joined: its record has the host's key and certificate. */
   readonly membership: Pick<Membership, 'record'>;
+  /** Ready. */
   readonly view: ClusterView;
-  readonly audit: { emit(event: AgentEvent): void };
   /** What `ssh_service` says. */
-  readonly config: ForwardParts['config'];
+  readonly config: ForwardParts['config'] & { readonly fileCopy: boolean };
   readonly limits: LimitOptions;
-  readonly dataDir: string;
-  /** Static ones and the results of commands, as they are now. */
-  readonly labels: () => Readonly<Record<string, string>>;
   readonly findAccount: HandshakeParts['findAccount'];
   /** What stands in front of a program that runs as the account. */
   readonly prefixOf: LiveParts['prefixOf'];
@@ -88,10 +83,10 @@ class RunningService implements SshService {
   #onEmpty: (() => void) | undefined;
 
   constructor(options: SshServiceOptions) {
-    const { clock, log, view, membership, config, serveSession, prefixOf, findAccount } = options;
+    const { host, view, membership, config, serveSession, prefixOf, findAccount } = options;
+    const { clock, log } = host;
     this.#options = options;
-    const host = hostOf(options);
-    this.#ground = new NodeGround({ clock, view, hostId: host.hostId, labels: options.labels });
+    this.#ground = new NodeGround({ host, view, fileCopy: config.fileCopy });
     this.#limits = new ConnectionLimits(options.limits);
     this.#refusals = new SshRefusals(host);
     this.#monitor = new SshMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
@@ -126,13 +121,13 @@ class RunningService implements SshService {
     } catch (error) {
       socket.destroy();
       const why = isCode(error) ? error.message : error;
-      this.#options.log.warn({ why, address: origin.remoteAddress }, 'an SSH connection was not taken');
+      this.#options.host.log.warn({ why, address: origin.remoteAddress }, 'an SSH connection was not taken');
     }
   }
 
   async listen(listen: Address): Promise<string> {
-    const { clock, log } = this.#options;
-    this.#listener = await openListener({
+    const { clock, log } = this.#options.host;
+    const listener = await openListener({
       clock,
       log,
       listen,
@@ -140,11 +135,16 @@ class RunningService implements SshService {
       readRelay: (header) => this.#ground.readRelay(header),
       accept: (socket, origin) => this.accept(socket, origin),
     });
-    return this.#listener.address;
+    if (this.#isStopping) {
+      await listener.close();
+      throw new GatehouseError('UNAVAILABLE', STOPPING);
+    }
+    this.#listener = listener;
+    return listener.address;
   }
 
   async drain(mostMs = Infinity): Promise<void> {
-    const { clock } = this.#options;
+    const { clock } = this.#options.host;
     this.#isStopping = true;
     void this.#listener?.close();
     const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
@@ -160,7 +160,7 @@ class RunningService implements SshService {
     for (const live of this.#live) live.end(STOPPING);
     if (this.#sockets.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
-      const timer = this.#options.clock.after(CLOSE_MS, () => this.#onEmpty?.());
+      const timer = this.#options.host.clock.after(CLOSE_MS, () => this.#onEmpty?.());
       for (const socket of this.#sockets) if (this.#live.size === 0) socket.destroy();
       await empty;
       timer.cancel();
@@ -171,7 +171,8 @@ class RunningService implements SshService {
   }
 
   #accept(socket: Duplex, origin: SshOrigin): void {
-    const { clock, log, view } = this.#options;
+    const { host, view } = this.#options;
+    const { clock, log } = host;
     const remoteIp = parseIpPort(origin.remoteAddress)?.ip;
     if (this.#isStopping) throw new GatehouseError('UNAVAILABLE', STOPPING);
     if (remoteIp === undefined) throw new GatehouseError('BAD_REQUEST', 'it comes from no address');
@@ -240,7 +241,7 @@ class RunningService implements SshService {
 
   /** Again and again until all have ended: what is used runs on. */
   #endUnused(endsAt: number): void {
-    const { clock } = this.#options;
+    const { clock } = this.#options.host;
     if (this.#sockets.size === 0) return;
     const now = clock.now();
     if (now >= endsAt) {
@@ -252,19 +253,4 @@ class RunningService implements SshService {
     }
     clock.after(Math.min(DRAIN_LOOK_MS, endsAt - now), () => this.#endUnused(endsAt));
   }
-}
-
-function hostOf({ clock, log, membership, view, audit, dataDir, labels }: SshServiceOptions): SshHost {
-  const record = membership.record();
-  if (record === undefined) throw new GatehouseError('UNAVAILABLE', 'this host has not joined yet');
-  return {
-    clock,
-    log,
-    hostId: record.certificates.host_id,
-    hostname: record.node_name,
-    clusterName: view.clusterName(),
-    dataDir,
-    labels,
-    emit: (event) => audit.emit(event),
-  };
 }

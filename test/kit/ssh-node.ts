@@ -65,7 +65,7 @@ const PERMITS = ['permit-pty', 'permit-port-forwarding', 'permit-agent-forwardin
 export const HERE: SshOrigin = { remoteAddress: '203.0.113.9:4711', localAddress: '10.0.0.7:3022' };
 
 export function makeTestNode(options: Partial<SshServiceOptions> = {}): TestNode {
-  const clock = (options.clock ?? new FakeClock(Date.now())) as FakeClock;
+  const clock = new FakeClock(Date.now());
   const view = makeTestView(clock);
   const events: AgentEvent[] = [];
   const banners: string[] = [];
@@ -100,15 +100,24 @@ export function makeTestNode(options: Partial<SshServiceOptions> = {}): TestNode
   };
   const record = recordOf(hostKey(['node'], NODE_ID), view.name);
   const service = startSshService({
-    clock,
-    log: silentLog,
+    host: {
+      clock,
+      log: silentLog,
+      hostId: NODE_ID,
+      hostname: 'web-1',
+      clusterName: view.name,
+      dataDir: '/nonexistent',
+      labels: () => ({ env: 'test' }),
+      emit: (event) => void events.push(event),
+    },
     membership: { record: () => record },
     view,
-    audit: { emit: (event) => void events.push(event) },
-    config: { allowTcpForwarding: true, x11: { enabled: true, displayOffset: 10, maxDisplays: 100 } },
+    config: {
+      allowTcpForwarding: true,
+      fileCopy: true,
+      x11: { enabled: true, displayOffset: 10, maxDisplays: 100 },
+    },
     limits: { maxConnections: 100, maxUsers: 10 },
-    dataDir: '/nonexistent',
-    labels: () => ({ env: 'test' }),
     findAccount: (login) => {
       const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
       if (login !== 'nobody-here') return Promise.resolve({ name: login, uid, gid, home: '/' });

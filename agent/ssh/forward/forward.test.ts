@@ -291,7 +291,11 @@ describe('X11', () => {
     const home = mkdtempSync(join(folder, 'home-'));
     await node.close();
     node = makeTestNode({
-      config: { allowTcpForwarding: true, x11: { enabled: true, displayOffset: 110, maxDisplays: 50 } },
+      config: {
+        allowTcpForwarding: true,
+        fileCopy: true,
+        x11: { enabled: true, displayOffset: 110, maxDisplays: 50 },
+      },
       findAccount: async (name) => ({
         name,
         uid: process.getuid?.() ?? 0,

@@ -1,0 +1,61 @@
+// Recordings of this host's sessions: a spool on its disk, and their way to the auth service. Separate from the sessions,
+// which only ask for a recorder.
+import { join } from 'node:path';
+import type { ClusterView } from '#client/cluster-view.ts';
+import { apiUploadTarget } from '#client/recordings.ts';
+import type { Membership } from '#client/member/membership.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import type { SessionRecorder } from '#recordings/recorder.ts';
+import { openRecorder } from '#recordings/recorder/open.ts';
+import { openSpool } from '#recordings/spool/open.ts';
+import { startUploader, type UploaderStatus } from '#recordings/spool/uploader.ts';
+import type { AgentEvent } from './ssh/context.ts';
+import type { RecordRequest } from './ssh/session/parts.ts';
+
+export interface RecordingsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly dataDir: string;
+  readonly hostId: string;
+  readonly membership: Pick<Membership, 'api'>;
+  readonly view: Pick<ClusterView, 'recording'>;
+  readonly emit: (event: AgentEvent) => void;
+}
+
+export interface Recordings {
+  /** Undefined where the cluster does not record at nodes. */
+  record(request: RecordRequest): SessionRecorder | undefined;
+  status(): UploaderStatus;
+  /** After the last session; what is not uploaded stays on disk for the next start. */
+  close(): Promise<void>;
+}
+
+/** Beyond it, what cannot be kept is left out of recordings, and strict sessions are refused. */
+const MAX_SPOOL_BYTES = 4 * 1024 ** 3;
+
+/** STORAGE_FAILED or STORAGE_FULL when the spool cannot be opened. The caller closes it before the membership. */
+export async function openRecordings(options: RecordingsOptions): Promise<Recordings> {
+  const { clock, log, dataDir, hostId, membership, view, emit } = options;
+  const spool = await openSpool({
+    dir: join(dataDir, 'recordings'),
+    maxBytes: MAX_SPOOL_BYTES,
+    clock,
+    log,
+    onFailure: ({ session, step, code, reason }) =>
+      emit({ event: 'recording.failed', sid: session, action: step, error: code, reason, server_id: hostId }),
+  });
+  const uploader = startUploader({ spool, target: apiUploadTarget(() => membership.api()), clock, log });
+  return {
+    record(request) {
+      const { mode } = view.recording();
+      if (mode !== 'node' && mode !== 'node-sync') return undefined;
+      return openRecorder({ ...request, spool, clock, log, sync: mode === 'node-sync' });
+    },
+    status: () => uploader.status(),
+    async close() {
+      await uploader.close();
+      await spool.close();
+    },
+  };
+}
