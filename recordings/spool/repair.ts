@@ -96,7 +96,7 @@ function endBlock(packer: Packer, segments: number, at: number, endedMs: number)
 }
 
 interface Scan {
-  /** Where the last block ends that can be trusted, as can all before it; 0 when there is none. */
+  /** Where the last block ends that can be trusted; 0 when there is none. */
   readonly end: number;
   readonly lastAt: number;
   readonly isEnded: boolean;
@@ -121,7 +121,7 @@ async function scan(path: string, name: SegmentName): Promise<Scan> {
 
 class Progress {
   readonly #name: SegmentName;
-  #isGood = false;
+  #isOurs = false;
   end = 0;
   lastAt = 0;
   isEnded = false;
@@ -130,12 +130,11 @@ class Progress {
     this.#name = name;
   }
 
+  /** Damage before a good block stays where it is: readers pass over it. */
   see(part: SegmentPart): void {
     if (part.type === 'header') {
-      this.#isGood = part.header.sid === this.#name.session && part.header.number === this.#name.number;
-    } else if (part.type === 'damage') {
-      this.#isGood = false;
-    } else if (this.#isGood) {
+      this.#isOurs = part.header.sid === this.#name.session && part.header.number === this.#name.number;
+    } else if (part.type === 'block' && this.#isOurs) {
       try {
         for (const frame of readFrames(part.unpack(), part.at)) {
           this.lastAt = frame.at;
@@ -144,7 +143,6 @@ class Progress {
         this.end = part.end;
       } catch (error) {
         if (!isCode(error, 'CORRUPT')) throw error;
-        this.#isGood = false;
       }
     }
   }
