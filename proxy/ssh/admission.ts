@@ -58,7 +58,7 @@ export class Admission {
   }
 
   /** ACCESS_DENIED, LOCKED, CERTIFICATE_INVALID or UNAVAILABLE, on record, with the id of the denial in its message. */
-  require(user: ProxyUser): AccessSet {
+  admit(user: ProxyUser): AccessSet {
     try {
       return this.#judge(user);
     } catch (error) {
@@ -85,7 +85,7 @@ export class Admission {
       throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate has expired');
   }
 
-  /** An open way to the node that is meant; as `require`, and what Router throws. */
+  /** An open way to the node that is meant; as `admit`, and what Router throws. */
   async open(user: ProxyUser, request: RouteRequest): Promise<Route> {
     const { router } = this.#options;
     const node = this.#resolve(user, request);

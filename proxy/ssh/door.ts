@@ -212,7 +212,7 @@ class Door implements SshDoor {
   }
 
   #admit(holder: Holder, origin: Origin): void {
-    if (holder.is === 'user') this.#admission.require({ ...holder, origin });
+    if (holder.is === 'user') this.#admission.admit({ ...holder, origin });
     else this.#admission.requireHost(holder.identity, holder.validBefore);
   }
 

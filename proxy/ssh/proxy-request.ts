@@ -50,7 +50,7 @@ async function open(
   stream: Duplex,
   { clock, admission, user, clusterName }: ProxyRequestContext,
 ): Promise<Link> {
-  admission.require(user);
+  admission.admit(user);
   const line = await takeLine(stream, { clock, maxBytes: MAX_PROXY_REQUEST_BYTES, timeoutMs: REQUEST_MS });
   const { target, port, cluster } = parseProxyRequest(line);
   const { link } = await admission.open(user, requestOf(target, port, cluster, clusterName()));

@@ -19,6 +19,8 @@ const DANGERS: readonly Danger[] = [
     why: 'a server is trusted by its authority or by a pin, never on sight',
     except: {
       'client/trust.ts': 'reads the chain of a server in order to compare it with the pin',
+      'client/outbound/web-port.ts':
+        'the web port is only passed through: what runs inside proves both ends by the authorities of the cluster',
       'auth/server-app.ts':
         'callers without a good certificate get an answer; the guard verifies and refuses them',
     },
