@@ -6,7 +6,7 @@ import {
   type SshSignatureAlgorithm,
 } from '#core/certs/ssh/algorithms.ts';
 import { parseSshCertificate } from '#core/certs/ssh/certificate.ts';
-import { parsePublicKey, publicKeyFromKeyObject, type SshPublicKey } from '#core/certs/ssh/public-key.ts';
+import { parsePublicKey, publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
 import { requireSshSignature, signSsh } from '#core/certs/ssh/signature.ts';
 import { DISCONNECT } from '../messages.ts';
 import type { SshKey } from '../ssh.ts';
@@ -42,23 +42,9 @@ export function requireHostProof(
   exchange: Uint8Array,
   signature: Uint8Array,
 ): void {
-  const base = signatureOf(algorithm);
-  requireSshSignature(hostKeyOf(algorithm, base, blob), exchange, signature, [base]);
-}
-
-function hostKeyOf(algorithm: string, base: SshSignatureAlgorithm, blob: Uint8Array): SshPublicKey {
-  const key = isCertificateAlgorithm(algorithm) ? certifiedKey(blob) : parsePublicKey(blob);
-  const keyType = base === 'rsa-sha2-256' || base === 'rsa-sha2-512' ? 'ssh-rsa' : base;
-  if (key.algorithm === keyType) return key;
-  throw failure(
-    'CERTIFICATE_INVALID',
-    DISCONNECT.keyExchangeFailed,
-    'the host key is not of the type that was agreed on',
-  );
-}
-
-function certifiedKey(blob: Uint8Array): SshPublicKey {
-  return parseSshCertificate(blob).subject;
+  const key = isCertificateAlgorithm(algorithm) ? parseSshCertificate(blob).subject : parsePublicKey(blob);
+  // Of exactly this algorithm, which must also fit the type of the key.
+  requireSshSignature(key, exchange, signature, [signatureOf(algorithm)]);
 }
 
 function signatureOf(algorithm: string): SshSignatureAlgorithm {

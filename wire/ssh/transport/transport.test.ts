@@ -1,11 +1,11 @@
 import { duplexPair, PassThrough, Duplex } from 'node:stream';
-import { createServer, createConnection, type AddressInfo } from 'node:net';
+import { createServer, createConnection, type AddressInfo, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { makeKeys } from '#test/kit/certs.ts';
-import { openAgainstRaw, openEnd, openEnds, settle } from '#test/kit/ssh-transport.ts';
+import { openAgainstRaw, openEnd, openEnds, settle, type End } from '#test/kit/ssh-transport.ts';
 import { until } from '#test/kit/until.ts';
 import { MAX_BYTES_BEFORE_LOGIN } from '../limits.ts';
 import { DISCONNECT, MSG } from '../messages.ts';
@@ -23,7 +23,7 @@ async function openedEnds(...options: Parameters<typeof openEnds>): ReturnType<t
 }
 
 test('ok: over TCP, from the first byte to the last word', async () => {
-  const ends: ReturnType<typeof openEnd>[] = [];
+  const ends: End[] = [];
   const listener = createServer((socket) => ends.push(openEnd('server', socket, systemClock)));
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const { port } = listener.address() as AddressInfo;
@@ -171,6 +171,32 @@ test('ok: nothing comes while paused, also what had arrived; then all of it in o
   await settle(clock);
   expect(server.messages.map((message) => message[1])).toEqual(Array.from({ length: 50 }, (_, at) => at));
   expect(server).toMatchObject({ isClosed: true, error: undefined });
+});
+
+test('ok: nothing of a chunk comes either when the first message of it pauses', async () => {
+  let inbound: Socket | undefined;
+  let server: End | undefined;
+  const onMessage = (): void => server?.transport.pause();
+  const listener = createServer((socket) => {
+    inbound = socket;
+    server = openEnd('server', socket, systemClock, { onMessage });
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const outbound = createConnection((listener.address() as AddressInfo).port, '127.0.0.1');
+  const client = openEnd('client', outbound, systemClock);
+  await until('both ends are ready', () => client.isReady && server?.isReady === true);
+  server?.transport.authenticated();
+  for (let at = 0; at < 50; at++) client.transport.send(Uint8Array.of(DATA, at));
+  await until(
+    'all to arrive',
+    () => server?.messages.length !== 0 && inbound?.bytesRead === outbound.bytesWritten,
+  );
+  for (let count = 1; count <= 50; count++) {
+    await until('the next one', () => server?.messages.length === count);
+    server?.transport.resume();
+  }
+  client.transport.destroy();
+  listener.close();
 });
 
 test('ok: a handler may pause and resume in one breath', async () => {
