@@ -76,6 +76,7 @@ class SessionPort extends ChannelPort {
   readonly #context: UserContext;
   #own: Channel | undefined;
   #isUsed = false;
+  #said = '';
 
   constructor(context: UserContext) {
     super();
@@ -89,7 +90,7 @@ class SessionPort extends ChannelPort {
 
   async onRequest(name: string, payload: Uint8Array): Promise<boolean> {
     if (name === 'subsystem') return await this.#startSubsystem(payload);
-    if (name === 'shell' || name === 'exec') return await this.#refuse(NO_SESSIONS);
+    if (name === 'shell' || name === 'exec' || name === 'pty-req') return await this.#refuse(NO_SESSIONS);
     return false;
   }
 
@@ -115,8 +116,10 @@ class SessionPort extends ChannelPort {
     }
   }
 
-  /** Says why, and makes sure that it is shown: OpenSSH leaves at the refusal without another look at its output. */
+  /** Says why, once, and makes sure that it is shown: OpenSSH leaves at the refusal without another look at its output. */
   async #refuse(message: string): Promise<false> {
+    if (this.#said === message) return false;
+    this.#said = message;
     this.#own?.writeStderr(Buffer.from(`${message}\r\n`));
     await this.#context.connection.probe();
     return false;
