@@ -1,9 +1,18 @@
 // Files as objects: written once and whole, durable when the call returns, and never replaced. A file is prepared in
 // `tmp/` and linked to its name, so that there is no moment at which half of it is there.
 import { randomBytes } from 'node:crypto';
-import { link, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { link, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { diskError, isMissing, isThere, makeFile, makeFolder, syncFolder, type Disk } from '../disk.ts';
+import {
+  diskError,
+  isMissing,
+  isThere,
+  makeFile,
+  makeFolder,
+  openExisting,
+  syncFolder,
+  type Disk,
+} from '../disk.ts';
 
 const FILE_MODE = 0o640;
 const FOLDER_MODE = 0o750;
@@ -70,7 +79,12 @@ export class Objects {
   /** Undefined when it is not there. */
   async read(path: string): Promise<Buffer | undefined> {
     try {
-      return await readFile(path);
+      const file = await openExisting(path, 'read');
+      try {
+        return await file.readFile();
+      } finally {
+        await file.close();
+      }
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw diskError('read a recording', error);
