@@ -4,7 +4,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 
 export type CommandOutcome =
   | { readonly ok: true; readonly output: string }
-  | { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly reason: string;
+      /** When it ended by itself. */
+      readonly exitCode?: number;
+    };
 
 export interface CommandOptions {
   readonly env: Readonly<Record<string, string>>;
@@ -65,7 +70,8 @@ export function runCommand(command: readonly string[], options: CommandOptions):
     child.once('close', (code, signal) => {
       if (why !== undefined) finish({ ok: false, reason: why });
       else if (code === 0) finish({ ok: true, output: Buffer.concat(parts).toString('utf8') });
-      else finish({ ok: false, reason: code === null ? `ended by ${String(signal)}` : `exit code ${code}` });
+      else if (code === null) finish({ ok: false, reason: `ended by ${String(signal)}` });
+      else finish({ ok: false, reason: `exit code ${code}`, exitCode: code });
     });
   });
 }

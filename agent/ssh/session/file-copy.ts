@@ -1,0 +1,49 @@
+// Which commands copy files: the roles can forbid that (ssh_file_copy), and the audit log tells it apart from other
+// commands. A command that hides what it does is still on record as `exec`; who may run any command can copy files.
+import { accessSync, constants } from 'node:fs';
+
+export const SFTP = 'sftp';
+
+export interface ScpCommand {
+  /** `write`: files come to the server. */
+  readonly action: 'read' | 'write';
+  /** As the client named it; empty when it cannot be told. */
+  readonly path: string;
+}
+
+const SERVERS = [
+  '/usr/lib/openssh/sftp-server',
+  '/usr/libexec/openssh/sftp-server',
+  '/usr/libexec/sftp-server',
+  '/usr/lib/ssh/sftp-server',
+  '/usr/lib/sftp-server',
+];
+const SCP = /^\s*(?:\S*\/)?scp((?:\s+-[A-Za-z0-9]+)*)(?:\s+--)?(?:\s+(\S.*?))?\s*$/s;
+const DIRECTION = /\s-[A-Za-z0-9]*([ft])/;
+const COPIES =
+  /(?:^|[\s/;&|(`])(?:scp\s(?:.*\s)?-[A-Za-z0-9]*[ft]|sftp-server|internal-sftp|rsync\s+--server)/s;
+
+/** The one that the machine brings, if any. */
+export function findSftpServer(candidates: readonly string[] = SERVERS): string | undefined {
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The server side of the old scp protocol; undefined for every other command. */
+export function parseScp(command: string): ScpCommand | undefined {
+  const [match, options = '', path = ''] = SCP.exec(command) ?? [];
+  const direction = match === undefined ? undefined : DIRECTION.exec(options)?.[1];
+  if (direction === undefined) return undefined;
+  return { action: direction === 't' ? 'write' : 'read', path };
+}
+
+/** Whether a command is made to copy files, by scp, sftp or rsync. */
+export function copiesFiles(command: string): boolean {
+  return COPIES.test(command);
+}

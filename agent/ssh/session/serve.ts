@@ -1,0 +1,242 @@
+// One session channel: takes the client's requests in order, each against certificate and roles, until one of them
+// starts a program; from then on it hands bytes and requests to the run (run.ts).
+import { randomUUID } from 'node:crypto';
+import { isCode } from '#core/errors/error.ts';
+import {
+  envRequest,
+  execRequest,
+  ptyRequest,
+  signalRequest,
+  subsystemRequest,
+  windowChange,
+  x11Request,
+} from '#wire/ssh/payloads.ts';
+import type { Channel, ChannelReceiver } from '#wire/ssh/ssh.ts';
+import type { SessionForwards, SshPeer } from '../context.ts';
+import { ClientVariables } from '../process/environment.ts';
+import { terminalSettings } from '../process/terminal-settings.ts';
+import type { Terminal } from '../process/terminals.ts';
+import type { ServeSession, SessionParts, TerminalSize } from './parts.ts';
+import { sessionRefusal, type SessionRequest } from './permit-session.ts';
+import type { Run } from './run.ts';
+import { SessionEvents } from './session-events.ts';
+import { startSession, type Wanted } from './start.ts';
+
+/** What the service calls for each channel of type `session`. */
+export function sessionServer(parts: SessionParts): ServeSession {
+  return (opening, peer, forwards) => {
+    const session = new SessionChannel(parts, peer, forwards);
+    session.channel = opening.accept(session);
+  };
+}
+
+export interface AskedTerminal {
+  readonly terminal: Terminal;
+  readonly term: string;
+  /** For stty. */
+  readonly settings: readonly string[];
+}
+
+/** The names of RFC 4254 6.10 that sshd passes on too. */
+const SIGNALS = new Set('ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2'.split(' '));
+const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
+const MAX_SIDE = 4096;
+const MAX_EARLY_BYTES = 4 * 1024 ** 2;
+
+class SessionChannel implements ChannelReceiver {
+  /** Set as soon as it was accepted; nothing comes before. */
+  channel!: Channel;
+  readonly #parts: SessionParts;
+  readonly #peer: SshPeer;
+  readonly #forwards: SessionForwards;
+  readonly #events: SessionEvents;
+  readonly #id = randomUUID();
+  readonly #variables = new ClientVariables();
+  #asked: AskedTerminal | undefined;
+  #size = DEFAULT_SIZE;
+  #agentSocket: string | undefined;
+  #x11: { readonly display: string; close(): void } | undefined;
+  #isStarted = false;
+  #isClosed = false;
+  #run: Run | undefined;
+  /** What the client sent before the program was there. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #hasEarlyEnd = false;
+  #received = 0;
+
+  constructor(parts: SessionParts, peer: SshPeer, forwards: SessionForwards) {
+    this.#parts = parts;
+    this.#peer = peer;
+    this.#forwards = forwards;
+    this.#events = new SessionEvents({ host: parts.host, access: peer.access, sessionId: this.#id });
+  }
+
+  onData(data: Buffer): void {
+    this.#received += data.length;
+    if (this.#run !== undefined) this.#run.input(data);
+    else if (this.#isClosed) this.channel.consumed(data.length);
+    else {
+      this.#early.push(data);
+      this.#earlyBytes += data.length;
+      // Beyond any window: a channel that gives more has lost count.
+      if (this.#earlyBytes > MAX_EARLY_BYTES) this.channel.close();
+    }
+  }
+
+  onStderr(data: Buffer): void {
+    this.channel.consumed(data.length);
+  }
+
+  onEof(): void {
+    if (this.#run === undefined) this.#hasEarlyEnd = true;
+    else this.#run.inputEnd();
+  }
+
+  onDrain(): void {
+    this.#run?.drained();
+  }
+
+  onClose(): void {
+    this.#isClosed = true;
+    this.#early = [];
+    this.#run?.hangUp();
+    if (this.#run === undefined) this.#asked?.terminal.close();
+    this.#x11?.close();
+  }
+
+  async onRequest(name: string, payload: Uint8Array): Promise<boolean> {
+    try {
+      return await this.#request(name, payload);
+    } catch (error) {
+      if (!isCode(error)) throw error;
+      const { message: why } = error;
+      this.#parts.host.log.info({ session: this.#id, request: name, why }, 'a request of a session failed');
+      return false;
+    }
+  }
+
+  #request(name: string, payload: Uint8Array): boolean | Promise<boolean> {
+    switch (name) {
+      case 'env': {
+        const { name: variable, value } = envRequest.decode(payload);
+        return !this.#isStarted && this.#variables.set(variable, value);
+      }
+      case 'pty-req':
+        return this.#openTerminal(payload);
+      case 'window-change':
+        return this.#resize(payload);
+      case 'shell':
+        return this.#start({ what: 'shell' });
+      case 'exec':
+        return this.#start({ what: 'exec', command: execRequest.decode(payload).command });
+      case 'subsystem':
+        return this.#start({ what: 'subsystem', name: subsystemRequest.decode(payload).name });
+      case 'signal':
+        return this.#signal(signalRequest.decode(payload).signal);
+      case 'auth-agent-req@openssh.com':
+        return this.#openAgent();
+      case 'x11-req':
+        return this.#openX11(payload);
+      default:
+        return false;
+    }
+  }
+
+  async #openTerminal(payload: Uint8Array): Promise<boolean> {
+    const request = ptyRequest.decode(payload);
+    if (this.#isStarted || this.#asked !== undefined || !this.#isPermitted({ what: 'terminal' }))
+      return false;
+    const settings = terminalSettings(request.modes);
+    const { accounts, terminals } = this.#parts.runtime;
+    const account = await accounts.find(this.#peer.access.login);
+    const terminalGroup = accounts.isRoot ? await accounts.terminalGroup() : undefined;
+    if (this.#isClosed) return false;
+    this.#size = sizeOf(request);
+    const owner = accounts.isRoot ? { uid: account.uid, gid: account.gid, terminalGroup } : undefined;
+    this.#asked = { terminal: terminals.open(this.#size, owner), term: request.term, settings };
+    return true;
+  }
+
+  #resize(payload: Uint8Array): boolean {
+    const size = sizeOf(windowChange.decode(payload));
+    if (this.#asked === undefined) return false;
+    this.#size = size;
+    if (this.#run === undefined) this.#asked.terminal.resize(size.columns, size.rows);
+    else this.#run.resize(size);
+    return true;
+  }
+
+  #signal(name: string): boolean {
+    // As sshd: whoever may only run one program must not stop its wrapper.
+    if (this.#run === undefined || this.#peer.access.grant.forceCommand !== undefined) return false;
+    if (!SIGNALS.has(name)) return false;
+    this.#run.signal(`SIG${name}` as NodeJS.Signals);
+    return true;
+  }
+
+  async #openAgent(): Promise<boolean> {
+    if (this.#isStarted) return false;
+    this.#agentSocket = await this.#forwards.openAgent();
+    return this.#agentSocket !== undefined;
+  }
+
+  async #openX11(payload: Uint8Array): Promise<boolean> {
+    const request = x11Request.decode(payload);
+    if (this.#isStarted || this.#x11 !== undefined) return false;
+    const opened = await this.#forwards.openX11(request);
+    if (this.#isClosed) opened?.close();
+    else this.#x11 = opened;
+    return opened !== undefined;
+  }
+
+  #isPermitted(request: SessionRequest): boolean {
+    const refusal = sessionRefusal(request, this.#peer.access);
+    if (refusal !== undefined && request.what !== 'terminal') this.#events.rejected(refusal);
+    return refusal === undefined;
+  }
+
+  async #start(wanted: Wanted): Promise<boolean> {
+    if (this.#isStarted || !this.#isPermitted(wanted)) return false;
+    this.#isStarted = true;
+    // Not awaited: the client is told that it starts, and what goes wrong from here on it can read.
+    void startSession(this.#parts, {
+      wanted,
+      sessionId: this.#id,
+      channel: this.channel,
+      peer: this.#peer,
+      events: this.#events,
+      asked: this.#asked,
+      size: () => this.#size,
+      variables: this.#variables,
+      agentSocket: this.#agentSocket,
+      display: this.#x11?.display,
+      isClosed: () => this.#isClosed,
+      received: () => this.#received,
+    }).then((run) => this.#started(run));
+    return true;
+  }
+
+  #started(run: Run | undefined): void {
+    if (run === undefined) {
+      this.#asked?.terminal.close();
+      this.#early = [];
+      this.#isClosed = true;
+      return;
+    }
+    this.#run = run;
+    if (this.#isClosed) {
+      run.hangUp();
+      return;
+    }
+    for (const data of this.#early.splice(0)) run.input(data);
+    if (this.#hasEarlyEnd) run.inputEnd();
+  }
+}
+
+function sizeOf({ columns, rows }: TerminalSize): TerminalSize {
+  return {
+    columns: Math.min(columns, MAX_SIDE) || DEFAULT_SIZE.columns,
+    rows: Math.min(rows, MAX_SIDE) || DEFAULT_SIZE.rows,
+  };
+}

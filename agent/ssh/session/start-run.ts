@@ -1,0 +1,177 @@
+// Joins a prepared session to its program: by a terminal or by pipes. Opens what it needs, and closes it again when the
+// program cannot be started.
+import { closeSync, fchownSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Account } from '../account/passwd.ts';
+import type { Pipe } from '../process/pipes.ts';
+import { recordLogin, recordLogout } from '../process/login-records.ts';
+import { setTerminal } from '../process/set-terminal.ts';
+import { SftpWatch } from '../sftp/watch.ts';
+import type { AskedTerminal } from './serve.ts';
+import { forTerminal, messageOfTheDay } from './greeting.ts';
+import { PipeRun } from './pipe-run.ts';
+import type { SessionParts } from './parts.ts';
+import type { FlowWatch, Run } from './run.ts';
+import { ScpWatch } from './scp-watch.ts';
+import type { ExitOutcome } from './session-events.ts';
+import type { Prepared } from './start.ts';
+import { TerminalRun } from './terminal-run.ts';
+import { announcementOf } from './announcement.ts';
+
+export async function startPipes(parts: SessionParts, prepared: Prepared): Promise<Run> {
+  const { runtime } = parts;
+  const { account, program, env, ownEnv, facts, recorder } = prepared;
+  const [input, output, errors] = (await runtime.pipes.take(3)) as [Pipe, Pipe, Pipe];
+  const theirs = [input.readEnd, output.writeEnd, errors.writeEnd] as const;
+  const ours = { input: input.writeEnd, output: output.readEnd, errors: errors.readEnd };
+  let launched;
+  try {
+    if (runtime.accounts.isRoot) for (const end of theirs) give(end, account);
+    launched = await runtime.launcher.launch({
+      account,
+      program: program.program,
+      env,
+      ownEnv,
+      stdio: theirs,
+      terminal: false,
+    });
+  } catch (error) {
+    for (const end of Object.values(ours)) closeSync(end);
+    throw error;
+  } finally {
+    for (const end of theirs) closeSync(end);
+  }
+  if (launched.isHomeless) facts.channel.writeStderr(Buffer.from(homeless(account)));
+  const startedAt = parts.host.clock.now();
+  const watch = watchOf(prepared);
+  const run: PipeRun = new PipeRun({
+    channel: facts.channel,
+    recorder,
+    process: launched.process,
+    ends: ours,
+    readBuffer: runtime.readBuffer,
+    user: facts.peer.access.identity.name,
+    knowsEow: facts.peer.connection.peerVersion.includes('OpenSSH'),
+    ...(watch === undefined ? {} : { watch }),
+    onEnd: (exit) => ended(parts, prepared, { run, exit, startedAt }),
+  });
+  if (program.shown === undefined) facts.events.started(undefined, undefined);
+  endWhenUnrecorded(parts, prepared, run);
+  return run;
+}
+
+export async function startTerminal(
+  parts: SessionParts,
+  prepared: Prepared,
+  asked: AskedTerminal,
+): Promise<Run> {
+  const { runtime, host, announced } = parts;
+  const { account, program, env, ownEnv, facts, recorder } = prepared;
+  const { access } = facts.peer;
+  const { terminal, term, settings } = asked;
+  if (settings.length > 0) await setTerminal(runtime.terminals, terminal.slave, settings);
+  const launched = await runtime.launcher.launch({
+    account,
+    program: program.program,
+    env: { ...env, TERM: term, SSH_TTY: terminal.path },
+    ownEnv,
+    stdio: [terminal.slave, terminal.slave, terminal.slave],
+    terminal: true,
+  });
+  terminal.closeSlave();
+  const login = {
+    line: terminal.path.replace('/dev/', ''),
+    name: account.name,
+    host: access.remoteAddress.replace(/:\d+$/, ''),
+    pid: launched.process.pid ?? 0,
+  };
+  if (runtime.accounts.isRoot) recordLogin({ ...login, now: host.clock.now() });
+  const size = facts.size();
+  const run: TerminalRun = new TerminalRun({
+    id: facts.sessionId,
+    access,
+    clock: host.clock,
+    channel: facts.channel,
+    recorder,
+    process: launched.process,
+    terminal,
+    batch: runtime.batch,
+    command: program.shown,
+    size,
+    onResize: (now) => facts.events.resized(now),
+    onParticipants: () => announced?.set(run.id, announcementOf(parts, run)),
+    onEnd: (exit) => {
+      runtime.live.remove(run.id);
+      announced?.end(run.id);
+      if (runtime.accounts.isRoot) recordLogout({ ...login, now: host.clock.now() });
+      ended(parts, prepared, { run, exit, startedAt: run.startedAt });
+    },
+  });
+  runtime.live.add(run);
+  announced?.set(run.id, announcementOf(parts, run));
+  facts.events.started(size, program.shown);
+  if (launched.isHomeless) run.greet(forTerminal(homeless(account)));
+  if (program.program.kind === 'shell') run.greet(messageOfTheDay(account));
+  endWhenUnrecorded(parts, prepared, run);
+  return run;
+}
+
+interface Ended {
+  readonly run: Run;
+  readonly exit: ExitOutcome;
+  readonly startedAt: number;
+}
+
+function ended({ host }: SessionParts, prepared: Prepared, { run, exit, startedAt }: Ended): void {
+  const { facts, program, recorder } = prepared;
+  const { events, asked } = facts;
+  if (program.shown !== undefined) events.executed(program.shown, exit);
+  if (asked !== undefined || program.shown === undefined) {
+    events.ended({ interactive: asked !== undefined, participants: run.participants, startedAt, exit });
+  }
+  events.data(run.sent, facts.received());
+  recorder
+    ?.end({
+      participants: [...run.participants],
+      ...(exit.code === undefined ? {} : { exit_code: exit.code }),
+      ...(exit.signal === undefined ? {} : { exit_signal: exit.signal }),
+    })
+    .catch((error: unknown) =>
+      host.log.warn({ session: facts.sessionId, error }, 'a recording could not be ended'),
+    );
+}
+
+/** In strict mode nothing may happen that is not recorded. */
+function endWhenUnrecorded({ host }: SessionParts, { recorder, facts }: Prepared, run: Run): void {
+  recorder?.failed.catch((error: unknown) => {
+    host.log.warn({ session: facts.sessionId, error }, 'a session was ended because it cannot be recorded');
+    facts.channel.writeStderr(
+      Buffer.from('\r\nthis session must be recorded, and cannot be any more; it ends\r\n'),
+    );
+    run.hangUp();
+  });
+}
+
+function watchOf({ program: { transfer }, facts: { events }, account }: Prepared): FlowWatch | undefined {
+  if (transfer === undefined) return undefined;
+  return transfer.kind === 'sftp'
+    ? new SftpWatch((fields) => events.sftp(fields))
+    : new ScpWatch(
+        transfer,
+        (file) => events.copied(file),
+        (path) => isFolder(resolve(account.home, path.replace(/^~\//, ''))),
+      );
+}
+
+/** Opening /dev/stdout asks for the rights of the file, pipe or not. */
+function give(end: number, { uid, gid }: Account): void {
+  fchownSync(end, uid, gid);
+}
+
+/** For the audit log only: what is named there is not opened. */
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+const homeless = ({ home }: Account): string =>
+  `Could not chdir to home directory ${home}: No such file or directory\n`;
