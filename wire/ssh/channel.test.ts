@@ -370,12 +370,33 @@ describe('what the peer sends', () => {
   });
 
   test('S33 refuses: many requests, or much in them, while the first is not answered', () => {
-    for (const payload of [NOTHING, new Uint8Array(20 * KIB)]) {
-      const { transport } = open({ receiver: () => ({ onRequest: () => new Promise(() => {}) }) });
-      for (let count = 0; count < 300 && transport.ended === undefined; count++)
-        transport.receive(request('slow', payload));
+    for (const [payload, channels] of [
+      [NOTHING, 1],
+      [new Uint8Array(20 * KIB), 1],
+      [new Uint8Array(200 * KIB), 20],
+    ] as const) {
+      const receiver = (): ChannelReceiver => ({ onRequest: () => new Promise(() => {}) });
+      const { transport } = open({ count: channels, receiver });
+      for (let count = 0; count < 300 && transport.ended === undefined; count++) {
+        const message = Buffer.from(request('slow', payload));
+        message.writeUInt32BE(count % channels, 1);
+        transport.receive(message);
+      }
       expect(transport.ended?.error).toMatchObject({ code: 'BAD_REQUEST' });
     }
+  });
+
+  test('ok: requests that wait are counted no more once they were handled', async () => {
+    const { transport, told } = open({
+      receiver: () => ({
+        onRequest: (name) => settle().then(() => told.push(name) > 0),
+      }),
+    });
+    for (let round = 0; round < 5; round++) {
+      for (let count = 0; count < 4; count++) transport.receive(request('env', new Uint8Array(200 * KIB)));
+      for (let wait = 0; wait < 8; wait++) await settle();
+    }
+    expect([told.length, transport.ended]).toEqual([20, undefined]);
   });
 
   test('S33 refuses: small packets without end that nobody deals with', () => {

@@ -34,6 +34,8 @@ export interface ChannelCarrier {
   release(localId: number): void;
   /** More or fewer data messages wait for a receiver; throws when they are too many. */
   countWaiting(messages: number): void;
+  /** More or fewer bytes of requests wait to be handled; throws when they are too many. */
+  countHeld(bytes: number): void;
 }
 
 /** What both ends said when the channel was opened. */

@@ -2,6 +2,7 @@
 // are in messages.ts; what each layer does with them is in its own file.
 import { WireWriter } from '#core/certs/ssh/wire.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { MAX_PACKET_BYTES } from './limits.ts';
 
 /** Extended data of this type is standard error; there is no other type. */
 export const STDERR = 1;
@@ -37,7 +38,7 @@ export function startMessage(type: number, expectedBytes = 128): WireWriter {
 }
 
 /** With its head it still fits a packet; SSH has no way to send more in one message. */
-const MAX_PAYLOAD_BYTES = 32 * 1024;
+const MAX_PAYLOAD_BYTES = MAX_PACKET_BYTES - 1024;
 
 /** Throws TOO_LARGE for what no request or opening can carry. */
 export function requirePayloadFits(payload: Uint8Array): void {

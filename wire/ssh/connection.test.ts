@@ -90,6 +90,12 @@ describe('openings of the peer', () => {
   test.each<[string, Uint8Array, ConnectionHandlers, number]>([
     ['nobody serves', openMessage(), {}, 3],
     ['is refused by who serves', openMessage(), { onChannel: (opening) => opening.reject(1, 'no') }, 1],
+    [
+      'is as large as no opening is',
+      Buffer.concat([openMessage(), Buffer.alloc(40_000)]),
+      { onChannel() {} },
+      4,
+    ],
     ['has packets of no size', openMessage('session', 0), { onChannel() {} }, 4],
   ])('refuses: one that %s', (_, message, handlers, reason) => {
     const { transport } = open(handlers);
@@ -228,7 +234,7 @@ describe('openings of this end', () => {
     const { connection } = open({}, { maxChannels: 1 });
     void connection.open('session', NOTHING, {}).catch(() => {});
     await expect(connection.open('session', NOTHING, {})).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
-    await expect(connection.request('a', new Uint8Array(40_000))).rejects.toMatchObject({
+    await expect(connection.request('a', new Uint8Array(256 * 1024))).rejects.toMatchObject({
       code: 'TOO_LARGE',
     });
   });

@@ -20,6 +20,8 @@ const DATA_HEAD_BYTES = 9;
 const EXTENDED_HEAD_BYTES = 13;
 /** Data messages that wait for receivers, over all channels: each costs memory of its own, however small its data. */
 const MAX_WAITING_MESSAGES = 64 * 1024;
+/** Requests that wait for one before them on their channel, over all channels. */
+const MAX_HELD_REQUEST_BYTES = 1024 ** 2;
 const NOTHING = new Uint8Array();
 
 export interface ConnectionParts {
@@ -43,6 +45,7 @@ export class Connection implements SshConnection, TransportHandlers, ChannelCarr
   #resolveClosed: (error: GatehouseError | undefined) => void = () => {};
   #handlers: ConnectionHandlers = {};
   #waitingMessages = 0;
+  #heldBytes = 0;
   #heardAt: number;
   #lastInputAt: number;
   #isEnding = false;
@@ -134,6 +137,12 @@ export class Connection implements SshConnection, TransportHandlers, ChannelCarr
     this.#waitingMessages += messages;
     if (this.#waitingMessages > MAX_WAITING_MESSAGES)
       throw protocolError('the peer sent too many small packets that wait for their receivers');
+  }
+
+  countHeld(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > MAX_HELD_REQUEST_BYTES)
+      throw protocolError('the peer made too large requests without waiting for an answer');
   }
 
   // For the transport.

@@ -7,6 +7,8 @@ import type { ChannelReceiver } from './ssh.ts';
 interface InboxCarrier {
   readonly log: Log;
   countWaiting(messages: number): void;
+  /** More or fewer bytes of requests wait to be handled; throws when they are too many. */
+  countHeld(bytes: number): void;
 }
 
 interface InboxChannel {
@@ -28,7 +30,6 @@ type Item =
   | { readonly sort: 'eof' | 'close' };
 
 const MAX_HELD_REQUESTS = 256;
-const MAX_HELD_REQUEST_BYTES = 256 * 1024;
 
 export class Inbox {
   readonly #channel: InboxChannel;
@@ -37,7 +38,7 @@ export class Inbox {
   /** There when something must be waited for first. */
   #held: Item[] | undefined;
   #heldRequests = 0;
-  #heldRequestBytes = 0;
+  #heldBytes = 0;
   #isOpenersTurn = false;
   #isClosed = false;
   /** Bytes, and about how many messages brought them, that the receiver has not dealt with. */
@@ -90,10 +91,10 @@ export class Inbox {
       this.#ask(name, payload, wantsAnswer);
       return;
     }
-    this.#heldRequests++;
-    this.#heldRequestBytes += payload.length;
-    if (this.#heldRequests > MAX_HELD_REQUESTS || this.#heldRequestBytes > MAX_HELD_REQUEST_BYTES)
+    if (++this.#heldRequests > MAX_HELD_REQUESTS)
       throw protocolError('the peer made too many requests without waiting for an answer');
+    this.#carrier.countHeld(payload.length);
+    this.#heldBytes += payload.length;
     this.#held.push({ sort: 'request', name, payload, wantsAnswer });
   }
 
@@ -122,7 +123,8 @@ export class Inbox {
     if (held === undefined) return;
     this.#held = undefined;
     this.#heldRequests = 0;
-    this.#heldRequestBytes = 0;
+    this.#carrier.countHeld(-this.#heldBytes);
+    this.#heldBytes = 0;
     for (const [index, item] of held.entries()) {
       this.#give(item);
       // Answering takes its time: the rest waits on.
@@ -137,7 +139,8 @@ export class Inbox {
     this.#held?.push(item);
     if (item.sort !== 'request') return;
     this.#heldRequests++;
-    this.#heldRequestBytes += item.payload.length;
+    this.#heldBytes += item.payload.length;
+    this.#carrier.countHeld(item.payload.length);
   }
 
   #give(item: Item): void {

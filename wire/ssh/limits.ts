@@ -15,8 +15,10 @@ export const DEFAULT_SSH_LIMITS: SshLimits = {
   keepAliveCount: 3,
 };
 
-/** The longest packet after its length field, in either direction (RFC 4253 6.1 asks for 35000 in all). */
-export const MAX_PACKET_BYTES = 35_000;
+/** The longest packet after its length field while keys are exchanged for the first time (RFC 4253 6.1). */
+export const MAX_PLAIN_PACKET_BYTES = 35_000;
+/** The same of an enciphered one: as much as OpenSSH sends and takes, because a command travels in one packet. */
+export const MAX_PACKET_BYTES = 256 * 1024;
 /** The most data that one message of a channel carries. */
 export const MAX_CHANNEL_PACKET_BYTES = 32_768;
 /** All that a peer may send before it is authenticated. */

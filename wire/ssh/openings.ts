@@ -19,6 +19,8 @@ import { WindowBudget } from './window-budget.ts';
 
 /** Smaller packets cost more than they carry. */
 const LEAST_PEER_PACKET_BYTES = 128;
+/** Openings wait for as long as a dial takes, and there may be one for each channel. */
+const MAX_OPENING_BYTES = 32 * 1024;
 const MAX_DESCRIPTION_BYTES = 4096;
 
 /** Asked for by this end, not answered yet. */
@@ -169,6 +171,8 @@ export class ChannelOpenings {
   #refusalOf(opening: PeerOpening): [number, string] | undefined {
     if (this.#used >= this.#limits.maxChannels)
       return [OPEN_REFUSED.resourceShortage, 'too many channels are open'];
+    if (opening.payload.length > MAX_OPENING_BYTES)
+      return [OPEN_REFUSED.resourceShortage, 'the opening is too large'];
     if (opening.peerMaxPacket < LEAST_PEER_PACKET_BYTES)
       return [OPEN_REFUSED.resourceShortage, `packets of ${LEAST_PEER_PACKET_BYTES} bytes are needed`];
     if (this.#refusesSessions && opening.type === 'session')

@@ -65,6 +65,11 @@ describe('the OpenSSH client with our server', () => {
     expect(outcome.stdout.toString()).toBe(`${digest(big)}  -\ndone\n`);
   });
 
+  test('ok: a command of 100 kB', async () => {
+    const outcome = await ssh([], `echo ${'x'.repeat(100_000)}`);
+    expect([outcome.stderr, outcome.stdout.length]).toEqual(['', 100_001]);
+  });
+
   test('ok: a command that ends by a signal', async () => {
     const outcome = await ssh([], 'kill -TERM $$');
     expect(outcome.code).toBe(255);

@@ -89,7 +89,7 @@ export interface ConnectOptions extends CommonOptions {
   readonly onBanner?: (text: string) => void;
 }
 
-/** Payloads of openings and requests have at most 32 KiB; more is TOO_LARGE. */
+/** Payloads of openings and requests have at most 255 KiB; more is TOO_LARGE. */
 export interface SshConnection {
   readonly peerVersion: string;
   /** The hash of the first key exchange, RFC 4253 7.2. */

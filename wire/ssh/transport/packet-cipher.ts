@@ -1,7 +1,7 @@
 // What the reader and the writer of packets need of a cipher, and the packets before there is one. The two directions
 // have nothing in common but the layout: length, padding length, payload, padding, tag (RFC 4253 6).
 import { protocolError } from './failure.ts';
-import { MAX_PACKET_BYTES } from '../limits.ts';
+import { MAX_PACKET_BYTES, MAX_PLAIN_PACKET_BYTES } from '../limits.ts';
 
 export interface Sealer {
   /** Packets are padded to a multiple of this, */
@@ -28,8 +28,13 @@ export const MIN_PADDING_BYTES = 4;
 const PLAIN_BLOCK_BYTES = 8;
 
 /** `length` is the field of the packet; `counted` the bytes that must be a multiple of `block`. */
-export function requirePacketLength(length: number, counted: number, block: number): void {
-  if (length > MAX_PACKET_BYTES || counted < 16 || counted % block !== 0) {
+export function requirePacketLength(
+  length: number,
+  counted: number,
+  block: number,
+  most = MAX_PACKET_BYTES,
+): void {
+  if (length > most || counted < 16 || counted % block !== 0) {
     throw protocolError('the length of a packet is out of bounds');
   }
 }
@@ -55,7 +60,7 @@ export const plainOpener: Opener = {
   headerBytes: 4,
   measure(bytes, at) {
     const length = bytes.readUInt32BE(at);
-    requirePacketLength(length, length + 4, PLAIN_BLOCK_BYTES);
+    requirePacketLength(length, length + 4, PLAIN_BLOCK_BYTES, MAX_PLAIN_PACKET_BYTES);
     return length + 4;
   },
   open: (packet) => unpad(packet, 4),
