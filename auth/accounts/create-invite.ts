@@ -17,6 +17,7 @@ import { stamped } from '../routes/stamps.ts';
 import type { Change } from '../state/state.ts';
 import type { InviteContext } from './context.ts';
 import { inviteName, inviteUrl, newInviteToken } from './invite-link.ts';
+import { publicAddressOf } from '../live-proxies.ts';
 import { newOtpSecret } from './otp.ts';
 
 type Request = Infer<typeof createCall.request>;
@@ -30,7 +31,7 @@ const MAX_TRIES = 5;
  * to live over 48 h, INVALID_RESOURCE for names and roles that cannot be, ACCESS_DENIED as for writing the user.
  */
 export async function createInvite(context: InviteContext, caller: Caller, request: Request): Promise<Reply> {
-  const { clock, publicAddress } = context;
+  const { clock } = context;
   const ttlMs = parseDuration(request.ttl);
   if (ttlMs > MAX_TTL_MS) {
     throw new GatehouseError('BAD_REQUEST', 'ttl: must be at most 48h', { details: { field: 'ttl' } });
@@ -41,7 +42,7 @@ export async function createInvite(context: InviteContext, caller: Caller, reque
   if (request.purpose === 'invite') await inviteUser(context, caller, request, link);
   else await resetUser(context, caller, request, link);
   emitLink(context, caller, request, expires);
-  return { token: token.reveal(), url: inviteUrl(publicAddress, token.reveal()), expires };
+  return { token: token.reveal(), url: inviteUrl(publicAddressOf(context), token.reveal()), expires };
 }
 
 interface Link {

@@ -59,6 +59,16 @@ async function invitesLeft(): Promise<number> {
 }
 
 describe('making a link', () => {
+  test('ok: the link leads to a proxy that is there', async () => {
+    const { state } = house;
+    const proxy = (name: string, public_addrs: string[]) =>
+      state.write([{ do: 'put', resource: makeResource('proxy', name, { hostname: name, public_addrs }) }]);
+    await proxy('p1', []);
+    await proxy('p2', ['gate.example.org:8443', 'other.example.org:443']);
+    const made = await invite('pia');
+    expect(made.url).toBe(`https://gate.example.org:8443/web/newuser/${made.token}`);
+  });
+
   test('ok: creates the user and a link of an hour, on record without the token', async () => {
     const made = await invite('joe', { traits: { logins: ['joe', 'root'] } });
     expect(made.token).toMatch(/^[0-9a-f]{64}$/);

@@ -3,19 +3,21 @@
 import { parseAddress } from '#config/address.ts';
 import { formatIp, parseIp } from '#core/certs/ip-address.ts';
 import type { AuthContext } from '../context.ts';
+import { proxyNames } from '../live-proxies.ts';
 
 /** Taken in every cluster, alone and with the name of the cluster. */
 const RESERVED: readonly string[] = ['auth', 'proxy'];
 const HTTPS = 443;
 
-export type DoorSource = Pick<AuthContext, 'clusterName' | 'publicAddress' | 'names'>;
+export type DoorSource = Pick<AuthContext, 'clusterName' | 'publicAddress' | 'names' | 'state'>;
 
 /** Would a host of this name have a name of a door, as it is or with the name of the cluster? */
 export function isDoorName(source: DoorSource, name: string): boolean {
   const given = plain(name);
   const suffix = `.${plain(source.clusterName)}`;
   const withCluster = (door: string): readonly string[] => [door, `${door}${suffix}`];
-  const doors = [...RESERVED, ...source.names, parseAddress(source.publicAddress, HTTPS).host]
+  const configured = parseAddress(source.publicAddress, HTTPS).host;
+  const doors = [...RESERVED, ...source.names, configured, ...proxyNames(source.state)]
     .map(plain)
     .filter((door) => !isLoopback(door));
   const taken = new Set(doors.flatMap(withCluster));

@@ -1,6 +1,6 @@
 // The routes that give certificates to those who are members already.
 import { decideImpersonation } from '#core/access/impersonate.ts';
-import { reissue, signDatabase, signUser } from '#core/api/login.ts';
+import { reissue, signDatabase, signSshd, signUser } from '#core/api/login.ts';
 import { parseDuration } from '#core/duration.ts';
 import { isCode, type GatehouseError } from '#core/errors/error.ts';
 import { identityName, type UserIdentity } from '#core/identity.ts';
@@ -13,6 +13,7 @@ import { handler, type Handler } from '../routes/handler.ts';
 import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
 import { requireHolder } from './holder.ts';
+import { issueSshd } from './sshd.ts';
 import { reissueUser } from './reissue.ts';
 import { issueUser } from './user.ts';
 
@@ -93,7 +94,30 @@ const signDatabaseHandler = handler({
   },
 });
 
-export const ISSUE_HANDLERS: readonly Handler[] = [reissueHandler, signUserHandler, signDatabaseHandler];
+const signSshdHandler = handler({
+  endpoint: signSshd,
+  access: { to: 'resource', kind: 'cert_authority', verbs: ['use'], whole: true },
+  async handle(context, caller, request) {
+    const { identity } = caller;
+    if (identity === undefined || identity.kind === 'host') {
+      throw notForThisCaller(context, caller, 'sign', 'cert_authority/host');
+    }
+    return issueSshd(context, {
+      sshPublicKey: request.ssh_public_key,
+      hosts: request.hosts,
+      ttlMs: parseDuration(request.ttl),
+      requestedBy: identityName(identity),
+      address: caller.address,
+    });
+  },
+});
+
+export const ISSUE_HANDLERS: readonly Handler[] = [
+  reissueHandler,
+  signUserHandler,
+  signDatabaseHandler,
+  signSshdHandler,
+];
 
 /** ACCESS_DENIED unless what is left of the caller's roles may impersonate the user with all of its roles. */
 function requireImpersonation(

@@ -132,6 +132,12 @@ describe('host certificates', () => {
       expect(error.message).toContain('choose another one');
       expect(test.events).toEqual([]);
     });
+    it('refuses: the public name of a proxy that is there, but not its machine', async () => {
+      const spec = { hostname: 'edge-1', public_addrs: ['door.example.org:443', '192.0.2.77:443', ':'] };
+      await test.state.write([{ do: 'put', resource: makeResource('proxy', 'p1', spec) }]);
+      expect(await codeOf(withDoors({ nodeName: 'door.example.org' }))).toBe('BAD_REQUEST');
+      expect(await codeOf(withDoors({ nodeName: 'edge-1', addresses: ['192.0.2.77'] }))).toBe('ok');
+    });
     it.each<[string, Partial<HostRequest>]>([
       ['a proxy', { nodeName: 'gate', roles: ['proxy', 'node'] }],
       ['an auth server', { nodeName: 'auth', roles: ['auth'] }],

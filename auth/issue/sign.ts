@@ -47,6 +47,28 @@ export async function signPlan(
     serial,
   });
   const ssh = plan.authority === 'db' ? '' : signSsh(context, plan, serial & LOW_64_BITS);
+  await putOnRecord(context, plan, facts, serial);
+  return { ssh, tls: certificateToPem(tls), expires: plan.validBefore };
+}
+
+/** The same for the SSH certificate alone, which no member of the cluster is: for servers with plain sshd. */
+export async function signSshPlan(
+  context: IssueContext,
+  plan: CertificatePlan,
+  facts: IssueFacts,
+): Promise<Pick<SignedCertificates, 'ssh' | 'expires'>> {
+  const serial = newSerial();
+  const ssh = signSsh(context, plan, serial & LOW_64_BITS);
+  await putOnRecord(context, plan, facts, serial & LOW_64_BITS);
+  return { ssh, expires: plan.validBefore };
+}
+
+async function putOnRecord(
+  context: IssueContext,
+  plan: CertificatePlan,
+  facts: IssueFacts,
+  serial: bigint,
+): Promise<void> {
   await context.audit.emitDurably({
     event: 'cert.create',
     cert_type: facts.type,
@@ -62,7 +84,6 @@ export async function signPlan(
     ...(facts.roles === undefined ? {} : { roles: facts.roles }),
     ...(facts.address === undefined ? {} : { 'addr.remote': facts.address }),
   });
-  return { ssh, tls: certificateToPem(tls), expires: plan.validBefore };
 }
 
 function signSsh({ authorities }: IssueContext, plan: CertificatePlan, serial: bigint): string {

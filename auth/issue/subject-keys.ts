@@ -1,6 +1,7 @@
 // The public keys a client sends, read strictly: plain keys only, none that is weak.
 import type { KeyObject } from 'node:crypto';
 import { parseAuthorizedKey } from '#core/certs/ssh/lines.ts';
+import type { SshPublicKey } from '#core/certs/ssh/public-key.ts';
 import { publicKeyFromPem } from '#core/certs/x509/keys.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { SubjectKeys } from './plan.ts';
@@ -15,9 +16,13 @@ export interface KeyTexts {
 /** BAD_REQUEST names the field: not a plain public key, of an unsupported sort, or weak (RSA below 2048 bits). */
 export function readSubjectKeys(texts: KeyTexts): SubjectKeys & Required<Pick<SubjectKeys, 'ssh'>> {
   return {
-    ssh: named('ssh_public_key', () => parseAuthorizedKey(texts.ssh_public_key).key),
+    ssh: readSshKey(texts.ssh_public_key),
     tls: readTlsKey(texts.tls_public_key),
   };
+}
+
+export function readSshKey(line: string): SshPublicKey {
+  return named('ssh_public_key', () => parseAuthorizedKey(line).key);
 }
 
 export function readTlsKey(pem: string): KeyObject {

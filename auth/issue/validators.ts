@@ -38,6 +38,12 @@ export const requireForeignKey =
     throw new GatehouseError('BAD_REQUEST', 'the public key is that of an authority; make a new key pair');
   };
 
+/** What is no member of the cluster must not be taken for one. */
+export const requireNoIdentity: Validator = ({ identity, extensions }) => {
+  if (identity === undefined && Object.keys(extensions).length === 0) return;
+  throw new GatehouseError('INTERNAL', 'a certificate for plain sshd carries an identity');
+};
+
 /** An identity is for the authority of its kind only. */
 export const requireFittingAuthority: Validator = ({ authority, identity }) => {
   const kind = identity?.kind;

@@ -142,6 +142,13 @@ test('S35 what hands out certificates, links and copies is on record', async () 
       ['cert.create'],
     ],
     [
+      'POST /v1/certificates/sshd',
+      amy,
+      '',
+      { hosts: ['bastion'], ssh_public_key: keys.ssh_public_key },
+      ['cert.create'],
+    ],
+    [
       'POST /v1/join',
       undefined,
       '',

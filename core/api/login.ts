@@ -75,6 +75,23 @@ export const signDatabase = endpoint({
   }),
 });
 
+export const signSshd = endpoint({
+  method: 'POST',
+  path: '/v1/certificates/sshd',
+  says: 'A host certificate for a server with plain sshd, made by an admin (gatectl auth sign --format=openssh --host).',
+  request: s.object({
+    ssh_public_key: s.string({ minLength: 1, maxLength: 8192 }),
+    hosts: s.list(s.string({ minLength: 1, maxLength: 253 }), { max: 64 }),
+    ttl: s.withDefault(s.duration({ minMs: 60_000 }), '8760h'),
+  }),
+  reply: s.object({
+    ssh_certificate: s.string(),
+    /** authorized_keys lines: who may vouch for users, for TrustedUserCAKeys. */
+    ssh_user_authorities: s.list(s.string()),
+    expires: s.timestamp(),
+  }),
+});
+
 export const createInvite = endpoint({
   method: 'POST',
   path: '/v1/invites',
