@@ -1,5 +1,5 @@
 // One channel: its windows in both directions, its end and its close, and the order in which its receiver is told. What
-// the peer sends is held to the window it was given (mscdex/ssh2#1505); what this end sends waits in a bounded queue.
+// the peer sends is held to the window it was given; what this end sends waits in a bounded queue.
 //
 //   open ── end() ──▶ EOF sent            both directions are independent
 //     │                                   a CLOSE of the peer is answered at once; what waited for it is dropped
@@ -16,6 +16,7 @@ import { Inbox } from './inbox.ts';
 import { MAX_CHANNEL_PACKET_BYTES } from './limits.ts';
 import { MSG } from './messages.ts';
 import { OutboundQueue } from './outbound-queue.ts';
+import { ReceiveWindow } from './receive-window.ts';
 import type { Channel, ChannelReceiver } from './ssh.ts';
 import type { TurnTaker } from './turns.ts';
 
@@ -54,8 +55,6 @@ const MAX_QUEUE_BYTES = 4 * 1024 ** 2;
 /** The most that `room` says. */
 const MAX_ROOM_BYTES = 256 * 1024;
 const MAX_WINDOW = 2 ** 32 - 1;
-/** The part of the window that is given back in one message: few messages, and the peer need not stop. */
-const CREDIT_PARTS = 4;
 
 export class SshChannel implements Channel, TurnTaker {
   readonly #carrier: ChannelCarrier;
@@ -63,9 +62,7 @@ export class SshChannel implements Channel, TurnTaker {
   readonly #peerId: number;
   readonly #peerMaxPacket: number;
   readonly #inbox: Inbox;
-  readonly #creditAt: number;
-  #window: number;
-  #toCredit = 0;
+  readonly #window: ReceiveWindow;
   #peerWindow: number;
   #queue: OutboundQueue | undefined;
   #answers: ((isDone: boolean) => void)[] | undefined;
@@ -84,8 +81,7 @@ export class SshChannel implements Channel, TurnTaker {
     this.#peerId = numbers.peerId;
     this.#peerMaxPacket = Math.min(numbers.peerMaxPacket, MAX_CHANNEL_PACKET_BYTES);
     this.#peerWindow = numbers.peerWindow;
-    this.#window = numbers.window;
-    this.#creditAt = Math.ceil(numbers.window / CREDIT_PARTS);
+    this.#window = new ReceiveWindow(numbers.window);
     this.#inbox = new Inbox(this, receiver, carrier);
   }
 
@@ -331,18 +327,12 @@ export class SshChannel implements Channel, TurnTaker {
 
   #countData(data: Buffer): void {
     if (this.#hasPeerEnded) throw protocolError('the peer sent data after the end of a channel');
-    if (data.length > MAX_CHANNEL_PACKET_BYTES)
-      throw protocolError('the peer sent more than a channel packet may hold');
-    if (data.length > this.#window) throw protocolError('the peer sent more than the window of a channel');
-    this.#window -= data.length;
+    this.#window.take(data.length);
   }
 
   #credit(bytes: number): void {
-    this.#toCredit += bytes;
-    if (this.#toCredit < this.#creditAt || this.#hasPeerEnded || this.#hasSentClose) return;
-    const credit = this.#toCredit;
-    this.#toCredit = 0;
-    this.#window += credit;
-    this.#carrier.send(numbersMessage(MSG.channelWindowAdjust, this.#peerId, credit));
+    if (this.#hasPeerEnded || this.#hasSentClose) return;
+    const credit = this.#window.credit(bytes);
+    if (credit > 0) this.#carrier.send(numbersMessage(MSG.channelWindowAdjust, this.#peerId, credit));
   }
 }
