@@ -1,7 +1,7 @@
 // From the configuration to what the auth service is started with. Reads the files of tokens and nothing else.
 import type { Writable } from 'node:stream';
 import type { AuthOptions } from '#auth/main.ts';
-import { formatAddress } from '#config/address.ts';
+import { formatAddress, type Address } from '#config/address.ts';
 import type { AuthConfig, Config } from '#config/config.ts';
 import { readToken } from '#config/load.ts';
 import { PORTS } from '#config/ports.ts';
@@ -40,16 +40,23 @@ export async function authOptions(config: Config, auth: AuthConfig, parts: AuthP
     dataDir,
     storage: auth.storage,
     auditEventsUris: auth.audit.eventsUris,
+    auditSessionsUri: auth.audit.sessionsUri,
     listen: auth.listenAddr,
     names: names.filter((name) => name !== ''),
     nodeName: config.nodename,
     clusterName: auth.clusterName,
-    publicAddress: formatAddress(config.proxyServer ?? { host: config.nodename, port: PORTS.web }),
+    publicAddress: formatAddress(webAddress(config)),
     staticTokens: tokens,
     ownHost: { ...ownHost, token: ownHost.token.reveal() },
     limits: { maxConnections: config.connectionLimits.maxConnections },
     ...signatureAlgorithm(auth),
   };
+}
+
+/** Where links of invites lead while no proxy has told where it is. */
+function webAddress({ proxy, proxyServer, nodename }: Config): Address {
+  const [configured] = proxy?.publicAddrs ?? [];
+  return configured ?? proxyServer ?? { host: nodename, port: proxy?.webListenAddr.port ?? PORTS.web };
 }
 
 function signatureAlgorithm({

@@ -5,6 +5,8 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Agent } from '#agent/main.ts';
+import type { Proxy } from '#proxy/main.ts';
 import { DEFAULT_DATA_DIR } from '#config/build.ts';
 import type { Config } from '#config/config.ts';
 import type { ConfigFlags } from '#config/flags.ts';
@@ -32,8 +34,6 @@ export interface DaemonOptions {
   readonly configPath?: string | undefined;
   readonly flags: ConfigFlags;
   readonly bootstrapFile?: string | undefined;
-  /** Flags that were accepted and do nothing; said once. */
-  readonly ignoredFlags?: readonly string[];
   /** Tell a person what to do next. */
   readonly withGuide: boolean;
 }
@@ -90,14 +90,14 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   );
   running.services = services;
   metrics.watch(services);
-  const { auth, agent, member } = services;
+  const { auth, agent, proxy, member } = services;
   if (options.withGuide && auth !== undefined) {
     options.stdout.write(guide(loaded, dataDir, auth, options.environment['PATH']));
   }
   return {
     log,
     failed: services.failed,
-    dump: () => dumpDiagnostics(log, { version, auth, agent, member, watchers: metrics.watchers() }),
+    dump: () => dumpDiagnostics(log, { version, auth, agent, proxy, member, watchers: metrics.watchers() }),
     reload: async (signal) => {
       await output
         .reopen?.()
@@ -109,7 +109,7 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
 
 /** What everything else stands on: configuration, log, and a data directory that is this process's own. */
 async function openGround(options: DaemonOptions, opened: Opened) {
-  const { clock, version, configPath, flags, ignoredFlags = [] } = options;
+  const { clock, version, configPath, flags } = options;
   const loaded = await loadConfig({
     hostname: hostname(),
     flags,
@@ -123,9 +123,6 @@ async function openGround(options: DaemonOptions, opened: Opened) {
     const setting = path === '' ? undefined : path;
     log.warn({ line, setting, why: message }, 'a setting is not in force as it is written');
   }
-  for (const flag of ignoredFlags) {
-    log.warn({ flag }, 'a flag is for a service of a later release; it is ignored');
-  }
   requireServices(config);
   const dataDir = await prepareDataDir(config.dataDir, { uid: process.getuid?.() }, log);
   opened(await lockDataDir(dataDir), (lock) => lock.release());
@@ -133,26 +130,30 @@ async function openGround(options: DaemonOptions, opened: Opened) {
   return { loaded, output, log, dataDir };
 }
 
-function requireServices({ auth, ssh }: Config): void {
-  if (auth !== undefined || ssh !== undefined) return;
+function requireServices({ auth, ssh, proxy }: Config): void {
+  if (auth !== undefined || ssh !== undefined || proxy !== undefined) return;
   throw new GatehouseError(
     'NOT_SUPPORTED',
-    'nothing would run: this release has the services auth and node; enable one of them in the file or with --roles',
+    'nothing would run: this release has the services auth, proxy and node; enable one of them in the file or with --roles',
   );
 }
 
 /** Why the daemon cannot serve at present; empty when it can. */
 function notReady(services: Services | undefined): readonly string[] {
   if (services === undefined) return ['starting'];
-  const { auth, agent, member } = services;
+  const { auth, agent, proxy, member } = services;
   // What is ready and yet unknown to the cluster cannot be reached.
-  const { ready = true, reason = 'not ready' } =
-    [agent?.health(), member?.health()].find((health) => health?.ready === false) ?? {};
+  const reasonsOf = (name: string, service: Agent | Proxy | undefined): string[] => {
+    const health = service === undefined ? [] : [service.health(), member?.health()];
+    const bad = health.find((one) => one?.ready === false);
+    return bad === undefined ? [] : [`${name}: ${bad.reason ?? 'not ready'}`];
+  };
   return [
     ...(auth === undefined || auth.isReady()
       ? []
       : ['auth: the local copy is not up to date with the store']),
-    ...(ready ? [] : [`node: ${reason}`]),
+    ...reasonsOf('proxy', proxy),
+    ...reasonsOf('node', agent),
   ];
 }
 

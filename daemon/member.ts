@@ -20,6 +20,8 @@ export interface MemberOptions extends Omit<MembershipOptions, 'store'> {
 export interface Announced {
   readonly ready: Promise<void>;
   documents(record: HostRecord): readonly Resource[];
+  /** Calls when documents changed and should be told soon. */
+  onChange?(listener: () => void): void;
 }
 
 export interface Member {
@@ -28,6 +30,8 @@ export interface Member {
   readonly audit: AuditSender;
   /** What the host carries; services write it. */
   readonly sessions: LiveSessions;
+  /** `host:port` each, as the configuration has them. */
+  readonly authServers: readonly string[];
   /** Undefined until the host has joined. */
   readonly hostId: string | undefined;
   /** Heartbeats that were answered, and that were not. */
@@ -53,6 +57,7 @@ export function startMember(options: MemberOptions): Member {
     view,
     audit,
     sessions,
+    authServers: options.authServers,
     get hostId() {
       return membership.record()?.certificates.host_id;
     },
@@ -72,6 +77,7 @@ export function startMember(options: MemberOptions): Member {
         sessions,
         resources: (record) => services.flatMap((service) => service.documents(record)),
       });
+      for (const service of services) service.onChange?.(() => presence?.renew());
     },
     close: () =>
       (closing ??= (async () => {

@@ -1,16 +1,19 @@
-// Starts the services of a configuration: auth, and the agent beside it. One after the other, because the agent of the
-// machine that runs auth joins it with a token that nobody else ever sees.
+// Starts the services of a configuration: auth, and proxy and agent beside it, as one member of the cluster. One after the
+// other, because the machine that runs auth joins it with a token that nobody else ever sees.
 import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Writable } from 'node:stream';
 import { startAgent, type Agent } from '#agent/main.ts';
 import { startAuth, type Auth } from '#auth/main.ts';
 import { formatAddress } from '#config/address.ts';
-import type { Config, SshConfig } from '#config/config.ts';
+import type { Config, ProxyConfig, SshConfig } from '#config/config.ts';
 import { readToken } from '#config/load.ts';
+import { proxyNames } from '#config/proxy-names.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
+import type { SystemRole } from '#core/identity.ts';
+import { startProxy, type Proxy } from '#proxy/main.ts';
 import { authOptions, type AuthParts } from './auth-options.ts';
 import type { DaemonMetrics } from './metrics/daemon-metrics.ts';
 import { startMember, type Member } from './member.ts';
@@ -33,6 +36,7 @@ export interface Services {
   /** There with each service that is not auth. */
   readonly member?: Member;
   readonly agent?: Agent;
+  readonly proxy?: Proxy;
   /** Rejects when a service cannot go on; never resolves. */
   readonly failed: Promise<never>;
   /** In reverse. Safe to call twice. */
@@ -42,27 +46,28 @@ export interface Services {
 /** Errors are those of the services; what was started is closed again. */
 export async function startServices(config: Config, parts: ServiceParts): Promise<Services> {
   const ownToken = new Secret(randomBytes(32).toString('hex'));
-  let member: Member | undefined;
-  let agent: Agent | undefined;
-  const ownHost = { roles: ['node'], token: ownToken, id: () => member?.hostId } as const;
+  const opened: { member?: Member; agent?: Agent; proxy?: Proxy } = {};
+  const roles = rolesOf(config);
+  const ownHost = { roles, token: ownToken, id: () => opened.member?.hostId } as const;
   const auth = config.auth === undefined ? undefined : await openAuth(config, config.auth, parts, ownHost);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closing ??= (async () => {
-      await agent?.close();
-      await member?.close();
+      await Promise.all([opened.agent?.close(), opened.proxy?.close()]);
+      await opened.member?.close();
       await auth?.close();
     })());
   try {
-    if (config.ssh !== undefined) {
-      member = await openMember(config, config.ssh, parts, auth, ownToken);
-      agent = openAgent(config, config.ssh, parts, member);
-      member.announce([agent]);
+    if (roles.length > 0) {
+      const member = (opened.member = await openMember(config, roles, parts, auth, ownToken));
+      if (config.proxy !== undefined) opened.proxy = await openProxy(config, config.proxy, parts, member);
+      if (config.ssh !== undefined) opened.agent = openAgent(config, config.ssh, parts, member);
+      member.announce([opened.agent, opened.proxy].filter((service) => service !== undefined));
     }
+    const { member, agent } = opened;
     return {
       ...(auth === undefined ? {} : { auth }),
-      ...(member === undefined ? {} : { member }),
-      ...(agent === undefined ? {} : { agent }),
+      ...opened,
       failed: Promise.race([member?.membership.failed, agent?.failed].filter((one) => one !== undefined)),
       close,
     };
@@ -70,6 +75,14 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
     await close();
     throw error;
   }
+}
+
+/** What this process is a member of the cluster as; auth is none. */
+function rolesOf({ ssh, proxy }: Config): readonly SystemRole[] {
+  return [
+    ...(proxy === undefined ? [] : ['proxy' as const]),
+    ...(ssh === undefined ? [] : ['node' as const]),
+  ];
 }
 
 async function openAuth(
@@ -97,7 +110,7 @@ async function openAuth(
 
 async function openMember(
   config: Config,
-  ssh: SshConfig,
+  roles: readonly SystemRole[],
   { clock, log, version, dataDir }: ServiceParts,
   auth: Auth | undefined,
   ownToken: Secret,
@@ -114,15 +127,15 @@ async function openMember(
           caPins: auth.authorities.caPins(),
           token: ownToken,
         };
-  const addresses = [addressOf(config, ssh), ...ssh.publicAddrs.map(formatAddress)].map(withoutPort);
   return startMember({
     clock,
     log: log.child({ part: 'member' }),
     version,
     dataDir,
     nodeName: config.nodename,
-    roles: ['node'],
-    addresses: [...new Set(addresses)],
+    roles,
+    addresses: namesOf(config),
+    mayRejoin: auth !== undefined,
     ...reached,
   });
 }
@@ -138,13 +151,51 @@ function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: 
     membership: member.membership,
     view: member.view,
     audit: member.audit,
+    sessions: member.sessions,
     config: ssh,
     limits: config.connectionLimits,
     address: addressOf(config, ssh),
+    // Where auth or a proxy runs beside it, the node is dialed; elsewhere what was configured decides.
+    tunnelAddresses: config.auth === undefined && config.proxy === undefined ? member.authServers : [],
   });
+}
+
+async function openProxy(
+  config: Config,
+  proxy: ProxyConfig,
+  { clock, log, version, dataDir }: ServiceParts,
+  member: Member,
+): Promise<Proxy> {
+  return startProxy({
+    clock,
+    log: log.child({ part: 'proxy' }),
+    version,
+    dataDir,
+    membership: member.membership,
+    view: member.view,
+    audit: member.audit,
+    config: proxy,
+    limits: config.connectionLimits,
+    nodeName: config.nodename,
+    ownHost: ownHost(config),
+    authServers: member.authServers,
+  });
+}
+
+/** Names and addresses that the certificates of this host are to be good for. */
+function namesOf(config: Config): readonly string[] {
+  const { ssh, proxy, nodename: nodeName } = config;
+  const ofNode = ssh === undefined ? [] : [addressOf(config, ssh), ...ssh.publicAddrs.map(formatAddress)];
+  const ofProxy =
+    proxy === undefined ? [] : proxyNames({ config: proxy, nodeName, ownHost: ownHost(config) });
+  return [...new Set([...ofNode.map(withoutPort), ...ofProxy])];
 }
 
 const addressOf = (config: Config, ssh: SshConfig): string =>
   nodeAddress(ssh.listenAddr, config.advertiseIp, networkInterfaces());
+
+/** Where others dial what listens on all addresses. */
+const ownHost = (config: Config): string =>
+  withoutPort(nodeAddress({ host: '0.0.0.0', port: 0 }, config.advertiseIp, networkInterfaces()));
 
 const withoutPort = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');

@@ -70,20 +70,6 @@ export function proxyDocument(
   };
 }
 
-/** Names and addresses that the certificates of the proxy must be good for, without ports. */
-export function proxyNames({ config, nodeName, ownHost }: Omit<AddressFacts, 'bound'>): readonly string[] {
-  const configured = [
-    ...config.publicAddrs,
-    ...config.sshPublicAddrs,
-    ...config.tunnelPublicAddrs,
-    ...(config.peerPublicAddr === undefined ? [] : [config.peerPublicAddr]),
-  ].map(({ host }) => host);
-  const listened = [config.webListenAddr, config.sshListenAddr, config.tunnelListenAddr]
-    .map((address) => address?.host ?? '')
-    .filter((host) => host !== '' && !EVERYWHERE.has(host));
-  return [...new Set([...configured, nodeName, ownHost, ...listened])];
-}
-
 /** What the configuration says; a port of 0 is the one that was bound. Undefined when it says nothing. */
 function given(configured: readonly Address[], bound: string): string[] | undefined {
   if (configured.length === 0) return undefined;

@@ -6,6 +6,7 @@ import type { HostRecord } from '#client/credentials.ts';
 import type { Membership } from '#client/member/membership.ts';
 import type { Address } from '#config/address.ts';
 import type { ProxyConfig } from '#config/config.ts';
+import { proxyNames } from '#config/proxy-names.ts';
 import { parseNetwork } from '#core/certs/ip-address.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -13,13 +14,7 @@ import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import { PROXY_SSH_PROTOCOL } from '#wire/proxy-request.ts';
-import {
-  dialAddresses,
-  proxyDocument,
-  proxyNames,
-  type BoundPorts,
-  type DialAddresses,
-} from './addresses.ts';
+import { dialAddresses, proxyDocument, type BoundPorts, type DialAddresses } from './addresses.ts';
 import { openAuthDoor } from './listen/auth-door.ts';
 import { ListenBounds, openListener, type Listener } from './listen/listener.ts';
 import { Origins } from './listen/origin.ts';

@@ -3,19 +3,22 @@
 import type { Agent } from '#agent/main.ts';
 import type { Auth } from '#auth/main.ts';
 import type { Log } from '#core/log.ts';
+import type { Proxy } from '#proxy/main.ts';
 import type { Member } from '../member.ts';
 
 export interface DumpSources {
   readonly version: string;
   readonly auth?: Auth | undefined;
   readonly agent?: Agent | undefined;
+  readonly proxy?: Proxy | undefined;
   readonly member?: Member | undefined;
   /** Feeds that are open. */
   readonly watchers: number;
 }
 
-/** One line each for process, auth service and agent. */
-export function dumpDiagnostics(log: Log, { version, auth, agent, member, watchers }: DumpSources): void {
+/** One line each for process, auth service, proxy and agent. */
+export function dumpDiagnostics(log: Log, sources: DumpSources): void {
+  const { version, auth, agent, proxy, member, watchers } = sources;
   const { rss, heapTotal, heapUsed, external, arrayBuffers } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   log.info(
@@ -43,6 +46,10 @@ export function dumpDiagnostics(log: Log, { version, auth, agent, member, watche
       },
       'diagnostics of the auth service',
     );
+  }
+  if (proxy !== undefined) {
+    const { web } = proxy.addresses;
+    log.info({ ...proxy.health(), ...proxy.counts, address: web }, 'diagnostics of the proxy');
   }
   if (agent !== undefined) {
     log.info(

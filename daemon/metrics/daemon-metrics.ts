@@ -1,7 +1,9 @@
-// What the daemon counts: the process, the calls of the auth service, its store and audit log, and the agent.
+// What the daemon counts: the process, the calls of the auth service, its store and audit log, the proxy and
+// the agent.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Agent } from '#agent/main.ts';
 import type { Auth, AuthOptions } from '#auth/main.ts';
+import type { Proxy } from '#proxy/main.ts';
 import type { Member } from '../member.ts';
 import { Registry } from './registry.ts';
 
@@ -9,6 +11,7 @@ export interface WatchedServices {
   readonly auth?: Auth | undefined;
   readonly member?: Pick<Member, 'heartbeats' | 'health' | 'audit'> | undefined;
   readonly agent?: Agent | undefined;
+  readonly proxy?: Proxy | undefined;
 }
 
 export interface DaemonMetrics {
@@ -100,69 +103,77 @@ function processMetrics(registry: Registry, version: string): { disable(): unkno
   return delay;
 }
 
+type Values = readonly (readonly [Record<string, string>, number])[];
+
 function serviceMetrics(registry: Registry, services: () => WatchedServices): void {
-  const ofAuth = (read: (auth: Auth) => number) => (): (readonly [Record<string, string>, number])[] => {
-    const { auth } = services();
-    return auth === undefined ? [] : [[{}, read(auth)]];
+  for (const [name, says, read] of serviceGauges(readerOf(services)))
+    registry.gauge(`gatehouse_${name}`, says, read);
+}
+
+type Reader = <K extends keyof WatchedServices>(
+  key: K,
+  read: (service: NonNullable<WatchedServices[K]>, all: WatchedServices) => number,
+) => () => Values;
+
+/** Of services that do not run here there are no values. */
+function readerOf(services: () => WatchedServices): Reader {
+  return (key, read) => () => {
+    const all = services();
+    const service = all[key];
+    return service === undefined ? [] : [[{}, read(service as NonNullable<typeof service>, all)]];
   };
-  const ofAgent = (read: (agent: Agent) => number) => (): (readonly [Record<string, string>, number])[] => {
-    const { agent } = services();
-    return agent === undefined ? [] : [[{}, read(agent)]];
-  };
-  const ofMember =
-    (read: (member: NonNullable<WatchedServices['member']>) => number) =>
-    (): (readonly [Record<string, string>, number])[] => {
-      const { member } = services();
-      return member === undefined ? [] : [[{}, read(member)]];
-    };
-  registry.gauge(
-    'gatehouse_auth_ready',
-    '1 when the auth service can answer.',
-    ofAuth((auth) => (auth.isReady() ? 1 : 0)),
-  );
-  registry.gauge(
-    'gatehouse_audit_pending',
-    'Audit events that a sink still lacks.',
-    ofAuth((auth) => auth.audit.status().pending),
-  );
-  registry.gauge(
-    'gatehouse_audit_lost',
-    'Audit events lost since the start.',
-    ofAuth((auth) => auth.audit.status().lost),
-  );
-  registry.gauge(
-    'gatehouse_audit_healthy',
-    '1 when every audit sink takes events.',
-    ofAuth((auth) => (auth.audit.status().healthy ? 1 : 0)),
-  );
-  registry.gauge(
-    'gatehouse_agent_ready',
-    '1 when the node serves and the cluster knows this machine.',
-    ofMember((member) => (member.health().ready && services().agent?.health().ready === true ? 1 : 0)),
-  );
-  registry.gauge(
-    'gatehouse_agent_heartbeats_sent',
-    'Heartbeats that were answered.',
-    ofMember((member) => member.heartbeats.sent),
-  );
-  registry.gauge(
-    'gatehouse_agent_heartbeats_failed',
-    'Heartbeats that were not.',
-    ofMember((member) => member.heartbeats.failed),
-  );
-  registry.gauge(
-    'gatehouse_agent_events_pending',
-    'Events of this host that the audit log does not have yet.',
-    ofMember((member) => member.audit.status().pending),
-  );
-  registry.gauge(
-    'gatehouse_node_connections',
-    'SSH connections to the node, handshakes included.',
-    ofAgent((agent) => agent.counts.connections),
-  );
-  registry.gauge(
-    'gatehouse_node_sessions',
-    'SSH sessions on the node.',
-    ofAgent((agent) => agent.counts.sessions),
-  );
+}
+
+function serviceGauges(of: Reader): readonly (readonly [string, string, () => Values])[] {
+  return [
+    ['auth_ready', '1 when the auth service can answer.', of('auth', (auth) => Number(auth.isReady()))],
+    [
+      'audit_pending',
+      'Audit events that a sink still lacks.',
+      of('auth', (auth) => auth.audit.status().pending),
+    ],
+    ['audit_lost', 'Audit events lost since the start.', of('auth', (auth) => auth.audit.status().lost)],
+    [
+      'audit_healthy',
+      '1 when every audit sink takes events.',
+      of('auth', (auth) => Number(auth.audit.status().healthy)),
+    ],
+    [
+      'agent_ready',
+      '1 when the node serves and the cluster knows this machine.',
+      of('member', (member, { agent }) => Number(member.health().ready && agent?.health().ready === true)),
+    ],
+    [
+      'agent_heartbeats_sent',
+      'Heartbeats that were answered.',
+      of('member', (member) => member.heartbeats.sent),
+    ],
+    [
+      'agent_heartbeats_failed',
+      'Heartbeats that were not.',
+      of('member', (member) => member.heartbeats.failed),
+    ],
+    [
+      'agent_events_pending',
+      'Events of this host that the audit log does not have yet.',
+      of('member', (member) => member.audit.status().pending),
+    ],
+    [
+      'node_connections',
+      'SSH connections to the node, handshakes included.',
+      of('agent', (agent) => agent.counts.connections),
+    ],
+    ['node_sessions', 'SSH sessions on the node.', of('agent', (agent) => agent.counts.sessions)],
+    ['proxy_ready', '1 when the proxy can serve.', of('proxy', (proxy) => Number(proxy.health().ready))],
+    [
+      'proxy_connections',
+      'Connections to the ports of the proxy.',
+      of('proxy', (proxy) => proxy.counts.connections),
+    ],
+    [
+      'proxy_tunnels',
+      'Hosts that are reached through a tunnel to this proxy.',
+      of('proxy', (proxy) => proxy.counts.tunnels),
+    ],
+  ];
 }

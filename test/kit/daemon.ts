@@ -68,6 +68,7 @@ ${more}
 auth_service:
   listen_addr: 127.0.0.1:${authPort}
   cluster_name: test.example.com
+proxy_service: {enabled: no}
 ssh_service:
   listen_addr: 127.0.0.1:0
   labels: {env: test}

@@ -14,10 +14,13 @@ const flags = {
     short: 'c',
     value: 'FILE',
   }),
-  roles: flag.text({ says: 'Exactly these services: auth, node.', value: 'A,B' }),
+  roles: flag.text({ says: 'Exactly these services: auth, proxy, node.', value: 'A,B' }),
   token: flag.text({ says: 'The join token, or the path of a file that holds it.', value: 'TOKEN|FILE' }),
   'ca-pin': flag.list({ says: 'Pin of the authority of the cluster to join.', value: 'PIN' }),
-  'auth-server': flag.text({ says: 'The auth service of the cluster to join.', value: 'HOST:PORT' }),
+  'auth-server': flag.text({
+    says: 'The auth service of the cluster to join, or the web port of a proxy.',
+    value: 'HOST:PORT',
+  }),
   nodename: flag.text({ says: 'Name of this machine. (the host name)', value: 'NAME' }),
   labels: flag.text({
     says: 'Labels of this node, such as env=prod,arch=[1h:"uname -m"].',
@@ -35,13 +38,13 @@ const flags = {
   }),
   debug: flag.toggle({ says: 'Log with severity debug.', short: 'd' }),
   'insecure-no-tls': flag.toggle({
-    says: 'Accepted for the proxy service, which is not part of this release.',
+    says: 'The web port of the proxy speaks plain HTTP, to a balancer in front that ends TLS.',
   }),
   insecure: flag.toggle({ says: 'Not offered: certificates are always verified.' }),
 };
 
 export const start = command({
-  about: `Flags win over the file. Without either, an auth service and a node run on this machine. Ends with TERM or
+  about: `Flags win over the file. Without either, an auth service, a proxy and a node run on this machine. Ends with TERM or
 Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file anew.`,
   flags,
   examples: [
@@ -68,7 +71,6 @@ Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file
       configPath: given.config ?? (io.env['GATEHOUSE_CONFIG_FILE'] || undefined),
       flags: configFlags(given),
       bootstrapFile: given.bootstrap,
-      ignoredFlags: given['insecure-no-tls'] ? ['--insecure-no-tls'] : [],
       // Where a person looks on: at a terminal, or behind `make up`.
       withGuide: io.stdout.isTTY === true || io.env['GATEHOUSE_GUIDE'] === 'yes',
       signals: process,
@@ -89,6 +91,7 @@ function configFlags(given: FlagValues<typeof flags>): ConfigFlags {
     diagAddr: given['diag-addr'],
     labels: given.labels === undefined ? undefined : parseLabelsFlag(given.labels),
     debug: given.debug ? true : undefined,
+    insecureNoTls: given['insecure-no-tls'] ? true : undefined,
   });
 }
 

@@ -13,6 +13,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
+import { certificateToPem } from '#core/certs/x509/pem.ts';
+import { selfSignedServer } from '#core/certs/x509/self-signed.ts';
 import { runProgram, startDaemon, type TestDaemon } from '#test/kit/daemon.ts';
 import { until } from '#test/kit/until.ts';
 
@@ -59,27 +62,43 @@ ssh_service:
     period: 1h0m0s
 proxy_service:
   enabled: "yes"
-  listen_addr: 0.0.0.0:3023
-  web_listen_addr: 0.0.0.0:3080
-  tunnel_listen_addr: 0.0.0.0:3024
+  listen_addr: 127.0.0.1:0
+  web_listen_addr: 127.0.0.1:0
+  tunnel_listen_addr: 127.0.0.1:0
   public_addr: TELEPORT_PUBLIC_DNS_NAME:3080
   https_keypairs:
-    - key_file: /var/lib/teleport/webproxy_key.pem
-      cert_file: /var/lib/teleport/webproxy_cert.pem
+    - key_file: ${join(dataDir, '..', 'webproxy_key.pem')}
+      cert_file: ${join(dataDir, '..', 'webproxy_cert.pem')}
 `;
+
+/** What an admin brings along for the web port. */
+function writeWebPair(place: string): void {
+  const { privateKey } = generateKeyPair('ecdsa-p256');
+  const der = selfSignedServer({
+    privateKey,
+    commonName: 'teleport.example.com',
+    dnsNames: ['teleport.example.com'],
+    ipAddresses: [],
+    notBefore: Date.now() - 60_000,
+    notAfter: Date.now() + 86_400_000 * 30,
+  });
+  writeFileSync(join(place, 'webproxy_key.pem'), privateKeyPem(privateKey).reveal());
+  writeFileSync(join(place, 'webproxy_cert.pem'), certificateToPem(der));
+}
 
 describe('the sample configuration of the manual', () => {
   let daemon: TestDaemon;
   beforeAll(() => {
     const place = join(folder, 'manual');
     mkdirSync(place);
+    writeWebPair(place);
     daemon = startDaemon({ folder: place, config: MANUAL(join(place, 'data')) });
   });
   afterAll(() => daemon.stop());
 
   test('ok: it starts, and says once what is not in force', async () => {
     await until('the start', () => daemon.stderr.includes('the cluster knows this machine'));
-    for (const part of ['setting:proxy_service', 'setting:teleport.ca_pin', 'use it and no other']) {
+    for (const part of ['setting:teleport.ca_pin', 'use it and no other']) {
       expect(
         daemon.stderr.split('\n').filter((line) => line.includes('WARN') && line.includes(part)).length,
       ).toBe(1);

@@ -39,8 +39,8 @@ async function start(name: string, ...args: string[]): Promise<TestDaemon> {
 
 /** As in the manual, the fresh one has little more than a data folder: its cluster name comes from the state. */
 const configs: Readonly<Record<string, string>> = {
-  old: `gatehouse:\n  data_dir: ${path('old/data')}\n  log: {format: {output: json}}\nauth_service:\n  cluster_name: old.example.com\n  listen_addr: 127.0.0.1:0\nssh_service: {enabled: no}\n`,
-  fresh: `gatehouse:\n  data_dir: ${path('fresh/data')}\n  log: {format: {output: json}}\nauth_service:\n  listen_addr: 127.0.0.1:0\nssh_service: {enabled: no}\n`,
+  old: `gatehouse:\n  data_dir: ${path('old/data')}\n  log: {format: {output: json}}\nauth_service:\n  cluster_name: old.example.com\n  listen_addr: 127.0.0.1:0\nssh_service: {enabled: no}\nproxy_service: {enabled: no}\n`,
+  fresh: `gatehouse:\n  data_dir: ${path('fresh/data')}\n  log: {format: {output: json}}\nauth_service:\n  listen_addr: 127.0.0.1:0\nssh_service: {enabled: no}\nproxy_service: {enabled: no}\n`,
 };
 
 describe.each([
