@@ -9,6 +9,7 @@ import { sshCertificateLine } from '#core/certs/ssh/lines.ts';
 import { publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
 import { verifySshCertificate } from '#core/certs/ssh/verify.ts';
 import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
+import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Identity, SystemRole, UserIdentity } from '#core/identity.ts';
 import { silentLog } from '#core/log.ts';
@@ -64,8 +65,12 @@ export interface ConnectAs {
 const PERMITS = ['permit-pty', 'permit-port-forwarding', 'permit-agent-forwarding', 'permit-X11-forwarding'];
 export const HERE: SshOrigin = { remoteAddress: '203.0.113.9:4711', localAddress: '10.0.0.7:3022' };
 
-export function makeTestNode(options: Partial<SshServiceOptions> = {}): TestNode {
-  const clock = new FakeClock(Date.now());
+/** With a real clock, `clock` of the result must not be used. The caller closes it. */
+export function makeTestNode(
+  options: Partial<SshServiceOptions> = {},
+  given: Clock = new FakeClock(Date.now()),
+): TestNode {
+  const clock = given as FakeClock;
   const view = makeTestView(clock);
   const events: AgentEvent[] = [];
   const banners: string[] = [];
@@ -177,7 +182,7 @@ export function makeTestNode(options: Partial<SshServiceOptions> = {}): TestNode
     },
     async close() {
       const closing = service.close();
-      await clock.advance(5000);
+      if (clock instanceof FakeClock) await clock.advance(5000);
       await closing;
     },
   };
