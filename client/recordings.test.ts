@@ -1,35 +1,25 @@
 // A recording on its whole way: recorded, spooled, uploaded to a real auth server, listed, read, checked and deleted by
 // those who may.
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deleteRecording, putSegment, verifyRecording } from '#core/api/recordings.ts';
-import { systemClock } from '#core/clock.ts';
-import { silentLog } from '#core/log.ts';
-import type { SessionFacts } from '#recordings/meta.ts';
 import { exportRecording } from '#recordings/playback/export.ts';
-import { openRecorder } from '#recordings/recorder/open.ts';
-import { openSpool } from '#recordings/spool/open.ts';
-import { startUploader } from '#recordings/spool/uploader.ts';
-import { startTestAuth, TEST_CLUSTER, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
+import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
+import { recordSessions, TEST_NODE } from '#test/kit/recordings.ts';
 import { openApi, type Api } from './api.ts';
 import { apiRecordingSource, apiUploadTarget, eachRecording } from './recordings.ts';
 
-const NODE = 'd52527f9-b260-41d0-bb5a-e23b0cfe0f8f';
 let house: TestAuth;
-let dir: string;
 let apis: Api[];
 beforeEach(async () => {
   house = await startTestAuth();
-  dir = await mkdtemp(join(tmpdir(), 'gatehouse-spool-'));
   apis = [];
 });
 afterEach(async () => {
   for (const api of apis) api.close();
   await house.close();
-  await rm(dir, { recursive: true, force: true });
 });
 
 function apiOf(identity: TestClient): Api {
@@ -40,57 +30,6 @@ function apiOf(identity: TestClient): Api {
   });
   apis.push(api);
   return api;
-}
-
-/** Records sessions as a host does, and uploads them. */
-async function record(
-  sessions: readonly { sid: string; user: string; output: string; facts?: Partial<SessionFacts> }[],
-  host = NODE,
-  kind: 'interactive' | 'exec' = 'interactive',
-): Promise<string[]> {
-  const failures: string[] = [];
-  const spool = await openSpool({
-    dir,
-    maxBytes: 64 * 1024 * 1024,
-    clock: systemClock,
-    log: silentLog,
-    onFailure: ({ reason }) => void failures.push(reason),
-  });
-  const api = apiOf(house.issueHost(['node'], { hostId: host }));
-  const uploader = startUploader({
-    spool,
-    target: apiUploadTarget(() => api),
-    clock: systemClock,
-    log: silentLog,
-  });
-  for (const { sid, user, output, facts } of sessions) {
-    const recorder = openRecorder({
-      spool,
-      sessionId: sid,
-      facts: {
-        user,
-        login: 'root',
-        server_id: host,
-        server_hostname: 'web-1',
-        cluster_name: TEST_CLUSTER,
-        recorded_by: host,
-        protocol: 'ssh',
-        ...facts,
-      },
-      mode: 'strict',
-      kind,
-      sync: false,
-      clock: systemClock,
-      log: silentLog,
-    });
-    await recorder.started;
-    recorder.output(Buffer.from(output));
-    await recorder.end({ exit_code: 0, participants: [user, 'helper'] });
-  }
-  await uploader.flush();
-  await uploader.close();
-  await spool.close();
-  return failures;
 }
 
 async function textOf(api: Api, sid: string): Promise<string> {
@@ -117,12 +56,20 @@ describe('recordings', () => {
   it('ok: what a session printed comes back byte for byte, and its upload is on record once', async () => {
     const sid = randomUUID();
     const output = `hello ${'x'.repeat(100_000)} bye`;
-    expect(await record([{ sid, user: 'joe', output }])).toEqual([]);
+    expect(await recordSessions(house, [{ sid, user: 'joe', output }])).toEqual([]);
     const joe = apiOf(await house.issueUser('joe', []));
     expect(await sidsOf(joe)).toEqual([sid]);
     expect(await textOf(joe, sid)).toBe(output);
     expect(await eventsOf('session.upload')).toMatchObject([
-      { sid, user: 'joe', login: 'root', server_id: NODE, reported_by: NODE, reason: 'closed', segments: 1 },
+      {
+        sid,
+        user: 'joe',
+        login: 'root',
+        server_id: TEST_NODE,
+        reported_by: TEST_NODE,
+        reason: 'closed',
+        segments: 1,
+      },
     ]);
     expect(await eventsOf('session.recording.access')).toEqual([]);
     expect(await joe.call(verifyRecording, {}, { sid })).toMatchObject({
@@ -138,7 +85,7 @@ describe('recordings', () => {
       user: 'ansible',
       output: `run ${n}`,
     }));
-    expect(await record(runs, NODE, 'exec')).toEqual([]);
+    expect(await recordSessions(house, runs, 'exec')).toEqual([]);
     const admin = apiOf(house.admin);
     expect((await sidsOf(admin, { kind: 'exec', user: 'ansible' })).length).toBe(100);
     expect(await sidsOf(admin, { kind: 'interactive' })).toEqual([]);
@@ -148,7 +95,7 @@ describe('recordings', () => {
 
   it('S17 one sees own recordings, and others by rule; that others read is on record, once', async () => {
     const [own, other] = [randomUUID(), randomUUID()];
-    await record([
+    await recordSessions(house, [
       { sid: own, user: 'joe', output: 'mine' },
       { sid: other, user: 'amy', output: 'hers' },
     ]);
@@ -175,7 +122,7 @@ describe('recordings', () => {
 
   it('S18 hosts read no recording, write none of another host, and claim no session of another', async () => {
     const sid = randomUUID();
-    await record([{ sid, user: 'joe', output: 'x' }]);
+    await recordSessions(house, [{ sid, user: 'joe', output: 'x' }]);
     for (const roles of [['node'], ['proxy'], ['auth']] as const) {
       const host = apiOf(house.issueHost(roles));
       await expect(textOf(host, sid)).rejects.toMatchObject({
@@ -205,7 +152,7 @@ describe('recordings', () => {
 
   it('ok: an admin deletes; verifying finds what was changed on the disk, also when it was made anew as a whole', async () => {
     const [sid, forged] = [randomUUID(), randomUUID()];
-    await record([
+    await recordSessions(house, [
       { sid, user: 'joe', output: 'x'.repeat(5000) },
       { sid: forged, user: 'joe', output: 'true' },
     ]);
@@ -218,7 +165,7 @@ describe('recordings', () => {
     try {
       const [first, whole] = [house, join(house.dataDir, 'log', 'sessions', 'default', `${forged}.segment`)];
       house = second;
-      await record([{ sid: forged, user: 'joe', output: 'false' }]);
+      await recordSessions(house, [{ sid: forged, user: 'joe', output: 'false' }]);
       const bytes = await allOf(await apiOf(second.admin).download(`/v1/recordings/${forged}/segments/1`));
       house = first;
       expect((await readdir(join(whole, '..'))).length).toBeGreaterThan(0);
@@ -235,14 +182,14 @@ describe('recordings', () => {
     ['a session that is none', '/v1/recordings/..%2f..%2fetc/segments/1', 'BAD_REQUEST'],
     ['bytes that are no segment', `/v1/recordings/${randomUUID()}/segments/1`, 'BAD_REQUEST'],
   ])('S26 S33 refuses: %s', async (_name, path, code) => {
-    const api = apiOf(house.issueHost(['node'], { hostId: NODE }));
+    const api = apiOf(house.issueHost(['node'], { hostId: TEST_NODE }));
     const endpoint = { ...putSegment, path };
     const call = api.upload(endpoint, { sha256: 'a'.repeat(64) }, {}, Buffer.from('x'));
     await expect(call).rejects.toMatchObject({ code });
   });
 
   it('S33 refuses: bodies that are too large or of another sort', async () => {
-    const api = apiOf(house.issueHost(['node'], { hostId: NODE }));
+    const api = apiOf(house.issueHost(['node'], { hostId: TEST_NODE }));
     const params = { sid: randomUUID(), number: '1' };
     const large = api.upload(putSegment, { sha256: 'a'.repeat(64) }, params, Buffer.alloc(9 * 1024 * 1024));
     await expect(large).rejects.toMatchObject({ code: expect.stringMatching(/TOO_LARGE|UNAVAILABLE/) });

@@ -1,19 +1,18 @@
 // `gatectl audit ls`: events of the audit log, newest first.
 import { searchEvents } from '#core/api/audit.ts';
-import { parseDuration } from '#core/duration.ts';
-import { isCode } from '#core/errors/error.ts';
 import { isPlainObject } from '#core/schema/check.ts';
 import type { Infer } from '#core/schema/schema.ts';
 import * as flag from '../../arguments.ts';
 import { command } from '../../arguments.ts';
 import type { Gatectl } from './context.ts';
+import { timeOf, TIMES_SAY } from './time-flags.ts';
 
 const PAGE = 1000;
 /** Shown in columns of their own, or of no use to eyes. */
 const SHOWN = ['time', 'event', 'code', 'user', 'uid', 'ei', 'cluster_name', 'writer', 'seq', 'prev', 'hash'];
 
 export const auditLs = command({
-  about: 'Times are RFC 3339, a date, or how long ago: 2026-01-31T15:00:00Z, 2026-01-31, 24h.',
+  about: TIMES_SAY,
   flags: {
     from: flag.text({ says: 'Not before.', value: 'TIME' }),
     to: flag.text({ says: 'Not after.', value: 'TIME' }),
@@ -71,25 +70,3 @@ function rowOf(event: Event): string[] {
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-
-function timeOf(
-  name: 'from' | 'to',
-  text: string | undefined,
-  now: number,
-): Partial<Record<'from' | 'to', string>> {
-  if (text === undefined) return {};
-  const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : now - ago(name, text);
-  if (Number.isNaN(time)) throw flag.usage(`--${name}: "${text.slice(0, 40)}" is not a time`);
-  return { [name]: new Date(time).toISOString() };
-}
-
-function ago(name: string, text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    if (!isCode(error, 'BAD_REQUEST')) throw error;
-    throw flag.usage(
-      `--${name}: "${text.slice(0, 40)}" is not a time; write 2026-01-31T15:00:00Z, 2026-01-31 or 24h`,
-    );
-  }
-}

@@ -1,9 +1,10 @@
 // What `gatectl auth sign` writes in each of its formats.
+import { basename } from 'node:path';
 import { knownHostsCertAuthorityLine, parseAuthorizedKey, publicKeyLine } from '#core/certs/ssh/lines.ts';
 import { openSshPrivateKey } from '#core/certs/ssh/private-key.ts';
 import { publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
 import { generateKeyPair, generateKeyPairAsync, privateKeyPem, publicKeyPem } from '#core/certs/x509/keys.ts';
-import { signDatabase, signUser } from '#core/api/login.ts';
+import { signDatabase, signSshd, signUser } from '#core/api/login.ts';
 import type { Api } from '#client/api.ts';
 import { durationText } from '../../arguments.ts';
 import { formatIdentityFile } from '../../identity-file.ts';
@@ -26,6 +27,7 @@ export interface SignedFiles {
 
 const USER_TTL_MS = 12 * 3_600_000;
 const DATABASE_TTL_MS = 2190 * 3_600_000;
+const SSHD_TTL_MS = 8760 * 3_600_000;
 
 /** For a user. The one key serves SSH and TLS: a file with one key is what other programs expect. */
 export async function userFiles(api: Api, { out, format, ttlMs, user }: SignWish): Promise<SignedFiles> {
@@ -83,6 +85,30 @@ export async function databaseFiles(api: Api, { out, ttlMs, hosts }: SignWish): 
     notes: [
       'For PostgreSQL, in postgresql.conf:',
       `  ssl = on, ssl_cert_file = '${out}.crt', ssl_key_file = '${out}.key', ssl_ca_file = '${out}.cas'`,
+    ],
+  };
+}
+
+/** For a server that runs plain sshd: one more host key, and what vouches for it. */
+export async function sshdFiles(api: Api, { out, ttlMs, hosts }: SignWish): Promise<SignedFiles> {
+  const { publicKey, privateKey } = generateKeyPair('ed25519');
+  const signed = await api.call(signSshd, {
+    ssh_public_key: publicKeyLine(publicKeyFromKeyObject(publicKey)),
+    hosts,
+    ttl: durationText(ttlMs ?? SSHD_TTL_MS),
+  });
+  return {
+    files: [
+      { path: out, content: openSshPrivateKey(privateKey, hosts[0] ?? '').reveal() },
+      { path: `${out}-cert.pub`, content: `${signed.ssh_certificate}\n` },
+    ],
+    expires: signed.expires,
+    notes: [
+      'On the server, in sshd_config, with the path of the files there:',
+      `  HostKey /etc/ssh/${basename(out)}`,
+      `  HostCertificate /etc/ssh/${basename(out)}-cert.pub`,
+      '  TrustedUserCAKeys /etc/ssh/gatehouse_user_ca.pub',
+      'The last of these files is what `gatectl auth export --type=user` prints.',
     ],
   };
 }

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { isIP } from 'node:net';
 import { status } from '#core/api/cluster.ts';
 import { formatAddress } from '#config/address.ts';
+import { proxyKind } from '#kinds/proxy/kind.ts';
 import { shellWord } from '../../format/text.ts';
 import type { Gatectl } from './context.ts';
 
@@ -29,6 +30,17 @@ export function joinCommand({ roles, token, caPins, authServer }: JoinCommand): 
 export async function statusPins(context: Gatectl): Promise<readonly string[]> {
   const api = await context.api();
   return (await api.call(status, {})).ca_pins;
+}
+
+/**
+ * Where a new machine of these roles goes to: through a proxy that is there, which it also reaches from behind a NAT; a
+ * proxy or auth server itself, and the first machine of all, to the auth service.
+ */
+export async function joinAddresses(context: Gatectl, roles: readonly string[]): Promise<readonly string[]> {
+  const isDoor = roles.some((role) => role === 'auth' || role === 'proxy');
+  const proxies = isDoor ? [] : await (await context.api()).list(proxyKind);
+  const addresses = proxies.flatMap(({ spec }) => spec.public_addrs.slice(0, 1));
+  return addresses.length > 0 ? addresses : publicAddresses(context);
 }
 
 /** `host:port` under which others reach the auth service: as configured, else a guess from this machine. */

@@ -11,7 +11,7 @@ import { parseResource } from '#core/kind.ts';
 import * as flag from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
 import type { Gatectl } from './context.ts';
-import { joinCommand, publicAddresses, statusPins } from './join-text.ts';
+import { joinAddresses, joinCommand, statusPins } from './join-text.ts';
 
 export const tokenFlags = {
   ttl: flag.duration({ says: 'How long the token is good.', fallback: '30m' }),
@@ -89,7 +89,7 @@ function labelsOf(labels: readonly string[] | undefined): object {
 /** The documented text; `long` adds what a first-timer wants to know. */
 export async function printGuide(context: Gatectl, made: MadeToken, length: 'short' | 'long'): Promise<void> {
   const { out } = context;
-  const [authServer = ''] = await publicAddresses(context);
+  const [authServer = ''] = await joinAddresses(context, made.roles);
   const caPins = await statusPins(context);
   const { token, roles, expires, ttlMs } = made;
   const join = joinCommand({ roles, token, caPins, authServer });

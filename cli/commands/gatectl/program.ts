@@ -139,6 +139,36 @@ const audit: Entry<Gatectl> = {
   ],
 };
 
+const recordings: Entry<Gatectl> = {
+  name: 'recordings',
+  aliases: ['recording'],
+  says: 'List, check, export and delete recordings of sessions.',
+  verbs: [
+    {
+      name: 'ls',
+      aliases: ['list'],
+      says: 'List recordings, newest first.',
+      load: async () => (await import('./recordings-ls.ts')).recordingsLs,
+    },
+    {
+      name: 'verify',
+      says: 'Check that every part of recordings is there and unchanged.',
+      load: async () => (await import('./recordings-verify.ts')).recordingsVerify,
+    },
+    {
+      name: 'export',
+      says: 'Write a recording in the format of other programs.',
+      load: async () => (await import('./recordings-export.ts')).recordingsExport,
+    },
+    {
+      name: 'rm',
+      aliases: ['del'],
+      says: 'Delete recordings for good.',
+      load: async () => (await import('./recordings-rm.ts')).recordingsRm,
+    },
+  ],
+};
+
 export const gatectl: Program<Gatectl> = {
   name: 'gatectl',
   says: 'gatectl administers a Gatehouse cluster. On the auth host it needs no login.',
@@ -172,6 +202,7 @@ export const gatectl: Program<Gatectl> = {
     ...resources,
     auth,
     audit,
+    recordings,
     {
       name: 'explain',
       says: 'Say why a request was denied, by its denial id.',
