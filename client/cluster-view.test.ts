@@ -13,6 +13,7 @@ import { until } from '#test/kit/until.ts';
 import { openApi, type Api } from './api.ts';
 import { startClusterView, type ClusterView } from './cluster-view.ts';
 import type { HostRecord } from './credentials.ts';
+import { Return } from './view-return.ts';
 import { PresenceIndex } from './view-presence.ts';
 import { RoleSets } from './view-roles.ts';
 
@@ -176,4 +177,30 @@ it('ok: ten thousand nodes are found by name without looking at them', () => {
   index.put('id-7', node('id-7', 'db-7'));
   index.delete('id-5007');
   expect([index.named('web-7').length, index.named('DB-7').length, index.all().length]).toEqual([0, 1, 9999]);
+});
+
+it('ok: after a long absence of auth, what ran out meanwhile has two minutes to come again', async () => {
+  const clock = new FakeClock();
+  const back = new Return(clock);
+  const start = clock.now();
+  const node = (expires?: number) =>
+    ({ metadata: { name: 'n', ...(expires && { expires: new Date(expires).toISOString() }) } }) as Resource;
+  const gone: string[] = [];
+  const lose = (name: string, before: Resource): void => back.gone(name, before, () => void gone.push(name));
+  back.asked(undefined);
+  lose('no-absence', node(start));
+  back.asked(start - 30_000);
+  lose('short-absence', node(start));
+  expect(gone.splice(0)).toEqual(['no-absence', 'short-absence']);
+  back.asked(start - 20 * 60_000);
+  lose('expired', node(start - 1));
+  lose('comes-again', node(start - 1));
+  lose('removed', node(start + 60_000));
+  lose('registered', node());
+  back.came('comes-again');
+  expect(gone.splice(0)).toEqual(['removed', 'registered']);
+  await clock.advance(120_000);
+  expect(gone.splice(0)).toEqual(['expired']);
+  lose('later', node(start));
+  expect(gone).toEqual(['later']);
 });

@@ -1,6 +1,7 @@
 // What a service of the cluster knows by itself: one local copy of everything that decisions need, fed by the watch of
 // auth. Reads are from memory and go on while auth is away. The kinds it follows depend on the roles of the host.
 import { AuthoritySet } from './view-authorities.ts';
+import { Return } from './view-return.ts';
 import { PresenceIndex } from './view-presence.ts';
 import { RoleSets } from './view-roles.ts';
 import type { Membership } from './member/membership.ts';
@@ -10,6 +11,7 @@ import type { Lock } from '#core/access/locks.ts';
 import type { SshPublicKey } from '#core/certs/ssh/public-key.ts';
 import type { ParsedCertificate } from '#core/certs/x509/parse.ts';
 import type { Clock } from '#core/clock.ts';
+import type { Feed } from '#core/feed.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { SystemRole, UserIdentity } from '#core/identity.ts';
 import { parseResource, type Kind } from '#core/kind.ts';
@@ -119,6 +121,7 @@ class FedView implements ClusterView {
     now: () => this.#options.clock.now(),
   });
   readonly #authorities = new AuthoritySet((type) => this.#find(certAuthorityKind.name, type));
+  readonly #return: Return;
   readonly #settings = new Map<string, unknown>();
   #locks: readonly Lock[] | undefined;
   #replica: Replica<Resource> | undefined;
@@ -126,6 +129,7 @@ class FedView implements ClusterView {
 
   constructor(options: ClusterViewOptions) {
     this.#options = options;
+    this.#return = new Return(options.clock);
     this.ready = this.#start();
     this.ready.catch(() => {});
   }
@@ -212,6 +216,7 @@ class FedView implements ClusterView {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#listeners.clear();
+    this.#return.close();
     await this.#replica?.close();
   }
 
@@ -223,7 +228,14 @@ class FedView implements ClusterView {
     const roles = membership.record()?.roles ?? [];
     // The connection of the moment: it changes when the certificates are renewed.
     const api = { stream: (path: string, stop: AbortSignal) => membership.api().stream(path, stop) };
-    const feed = openWatchFeed(api, kindsFor(roles));
+    const watch = openWatchFeed(api, kindsFor(roles));
+    const feed: Feed<Resource> = {
+      snapshot: (stop) => watch.snapshot(stop),
+      tail: (from, stop) => {
+        this.#return.asked(this.#replica?.stats.heardAt);
+        return watch.tail(from, stop);
+      },
+    };
     const replica = startReplica<Resource, Resource>({
       feed,
       decode: ({ value }) => value,
@@ -261,8 +273,12 @@ class FedView implements ClusterView {
     const [kind, name] = splitKey(change.key);
     const index = { node: this.#nodes, proxy: this.#proxies, session: this.#sessions }[kind];
     if (index === undefined) return;
-    if (change.type === 'delete') index.delete(name);
-    else (index as PresenceIndex<unknown>).put(name, change.value);
+    if (change.type === 'delete') {
+      this.#return.gone(change.key, change.before, () => index.delete(name));
+      return;
+    }
+    this.#return.came(change.key);
+    (index as PresenceIndex<unknown>).put(name, change.value);
   }
 
   #copy(): Replica<Resource> {

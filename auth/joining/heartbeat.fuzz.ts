@@ -2,12 +2,23 @@
 import type { HostIdentity } from '#core/identity.ts';
 import { planHeartbeat } from './heartbeat.ts';
 
-const HOST: HostIdentity = { kind: 'host', cluster: 'c', host_id: 'h', name: 'web', roles: ['node'] };
+const HOST: HostIdentity = {
+  kind: 'host',
+  cluster: 'c',
+  host_id: 'h',
+  name: 'web',
+  roles: ['node', 'proxy'],
+};
 const NODE = {
   kind: 'node',
   version: 'v2',
   metadata: { name: 'h' },
   spec: { hostname: 'web', addr: '10.0.0.1:22' },
+};
+const SESSION = {
+  kind: 'session',
+  metadata: { name: '4c146ec8-eab6-41e6-b1b3-40167e68e931' },
+  spec: { host_id: 'h', server_id: 'h', user: 'joe', created: '2026-01-01T00:00:00Z' },
 };
 const seed = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 
@@ -17,6 +28,9 @@ export const fuzz = {
     seed(NODE),
     seed({ ...NODE, metadata: { name: 'x', labels: { 'gatehouse.internal/a': 'b' } } }),
     seed({ ...NODE, kind: 'user' }),
+    seed({ kind: 'proxy', metadata: { name: 'h' }, spec: { hostname: 'web', public_addrs: 'a:443' } }),
+    seed(SESSION),
+    seed({ ...SESSION, spec: { ...SESSION.spec, host_id: 'x', participants: [{ user: 'a' }] } }),
   ],
   run(input: Uint8Array): void {
     let document: unknown;
@@ -30,8 +44,11 @@ export const fuzz = {
       { version: '1', ttlMs: 60_000, resources: [document] },
       1_800_000_000_000,
     );
-    for (const { kind, metadata } of resources) {
-      const isOwn = metadata.name === 'h' && (kind === 'node' || kind === 'instance');
+    for (const { kind, metadata, spec } of resources) {
+      const isOwn =
+        kind === 'session'
+          ? (spec as { host_id?: string }).host_id === 'h'
+          : metadata.name === 'h' && ['node', 'proxy', 'instance'].includes(kind);
       if (!isOwn || metadata.expires !== '2027-01-15T08:01:00Z') {
         throw new Error(`a host wrote ${kind}/${metadata.name} until ${String(metadata.expires)}`);
       }
