@@ -66,8 +66,11 @@ export class PacketReader {
   }
 }
 
-/** One packet: its parts in order; the length is put in front. */
-export function packet(type: number, ...parts: readonly (number | bigint | Uint8Array | string)[]): Buffer {
+/** Numbers are uint32, bigints uint64, texts and bytes strings with their length; `raw` has none. */
+export type Part = number | bigint | string | Uint8Array | { readonly raw: Uint8Array };
+
+/** One packet of its parts in order; the length is put in front. */
+export function packet(type: number, ...parts: readonly Part[]): Buffer {
   let length = 1;
   for (const part of parts) length += sizeOf(part);
   const bytes = Buffer.allocUnsafe(4 + length);
@@ -78,18 +81,23 @@ export function packet(type: number, ...parts: readonly (number | bigint | Uint8
   return bytes;
 }
 
-function sizeOf(part: number | bigint | Uint8Array | string): number {
+function sizeOf(part: Part): number {
   if (typeof part === 'number') return 4;
   if (typeof part === 'bigint') return 8;
-  return 4 + (typeof part === 'string' ? Buffer.byteLength(part) : part.length);
+  if (typeof part === 'string') return 4 + Buffer.byteLength(part);
+  return part instanceof Uint8Array ? 4 + part.length : part.raw.length;
 }
 
-/** Numbers are uint32, bigints uint64, all else strings with their length. */
-function put(bytes: Buffer, at: number, part: number | bigint | Uint8Array | string): number {
+function put(bytes: Buffer, at: number, part: Part): number {
   if (typeof part === 'number') return bytes.writeUInt32BE(part >>> 0, at);
   if (typeof part === 'bigint') return bytes.writeBigUInt64BE(part, at);
-  const data = typeof part === 'string' ? Buffer.from(part) : part;
-  bytes.writeUInt32BE(data.length, at);
-  bytes.set(data, at + 4);
-  return at + 4 + data.length;
+  if (typeof part === 'string') {
+    const length = bytes.write(part, at + 4, 'utf8');
+    bytes.writeUInt32BE(length, at);
+    return at + 4 + length;
+  }
+  const data = part instanceof Uint8Array ? part : part.raw;
+  const start = part instanceof Uint8Array ? bytes.writeUInt32BE(data.length, at) : at;
+  bytes.set(data, start);
+  return start + data.length;
 }

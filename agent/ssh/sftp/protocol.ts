@@ -60,4 +60,5 @@ export const EXTENDED = {
   fstatvfs: 'fstatvfs@openssh.com',
   lsetstat: 'lsetstat@openssh.com',
   limits: 'limits@openssh.com',
+  expandPath: 'expand-path@openssh.com',
 } as const;
