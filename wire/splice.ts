@@ -48,6 +48,8 @@ class Lane {
   isFinished = false;
   /** The source reads into memory that is used again; its bytes come by `lend`. */
   isLent = false;
+  /** The sink tells each time that all was written. */
+  isSinkAdopted = false;
 
   constructor(source: Duplex, sink: Duplex) {
     this.source = source;
@@ -62,8 +64,12 @@ class Lane {
     return this.sink instanceof Socket ? this.sink.writableLength < HIGH_WATER_BYTES : hasRoom;
   }
 
-  /** The same for memory that is used again: only when nothing of it is left to write may the source go on. */
+  /**
+   * The same for memory that is used again. A TCP socket of ours has mostly written it when `write` returns, and if not,
+   * the source waits; anything else (TLS enciphers later) is given a copy.
+   */
   lend(bytes: Uint8Array): boolean {
+    if (!this.isSinkAdopted) return this.pass(Buffer.from(bytes));
     this.count += bytes.length;
     if (!this.sink.writable) return true;
     this.sink.write(bytes);
@@ -155,6 +161,7 @@ class Running implements Splice {
     lane.source = socket;
     lane.isLent = true;
     other.sink = socket;
+    other.isSinkAdopted = true;
     this.#watch(socket);
     return head;
   }

@@ -45,6 +45,8 @@ export class SocketEnd {
       this.#timer?.cancel();
       events.onClose(this.#error);
     });
+    // A listener that looked at the first bytes has paused it.
+    socket.resume();
   }
 
   /** Nothing more is read or sent. */
