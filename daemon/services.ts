@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import type { Writable } from 'node:stream';
 import { startAgent, type Agent } from '#agent/main.ts';
 import { startAuth, type Auth } from '#auth/main.ts';
+import { authDialer } from '#client/outbound/auth-dial.ts';
 import { formatAddress } from '#config/address.ts';
 import type { Config, ProxyConfig, SshConfig } from '#config/config.ts';
 import { readToken } from '#config/load.ts';
@@ -111,7 +112,7 @@ async function openAuth(
 async function openMember(
   config: Config,
   roles: readonly SystemRole[],
-  { clock, log, version, dataDir }: ServiceParts,
+  { clock, log, version, dataDir, environment }: ServiceParts,
   auth: Auth | undefined,
   ownToken: Secret,
 ): Promise<Member> {
@@ -119,6 +120,7 @@ async function openMember(
     auth === undefined
       ? {
           authServers: config.authServers.map(formatAddress),
+          dial: authDialer({ environment }),
           caPins: config.caPins,
           token: config.join === undefined ? undefined : await readToken(config.join.token),
         }

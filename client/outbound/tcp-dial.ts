@@ -123,7 +123,9 @@ function requireSuccess(head: string, address: string, says: string): void {
       ? 'does not answer as an HTTP proxy'
       : `refused the connection to ${address} (status ${status})`;
   const hint = status === '407' ? '; put user and password into the URL of HTTPS_PROXY' : '';
-  throw new GatehouseError('UNAVAILABLE', `${says} ${why}${hint}`);
+  // Another address may be reached by it.
+  const cause = { code: 'EHOSTUNREACH' };
+  throw new GatehouseError('UNAVAILABLE', `${says} ${why}${hint}`, { cause });
 }
 
 /** Also for sockets that are connected already. */

@@ -52,10 +52,16 @@ export function dialNode(options: NodeDial): Promise<Socket> {
         reject(error);
       }
     };
+    let head = '';
     const onReadable = (): void => {
-      const greeted = greeting(socket);
-      if (greeted === undefined) return;
-      settle(greeted ? undefined : unreachable(address, 'what answers there is no SSH server'));
+      for (let part = socket.read() as Buffer | null; part !== null; part = socket.read() as Buffer | null) {
+        head += part.toString('latin1');
+      }
+      const isSsh = isGreeting(head);
+      if (isSsh === undefined) return;
+      // Once only: what is put back is readable again.
+      if (isSsh) socket.unshift(head, 'latin1');
+      settle(isSsh ? undefined : unreachable(address, 'what answers there is no SSH server'));
     };
     const onEnd = (): void => settle(unreachable(address, 'the connection was ended'));
     const onError = (error: NodeJS.ErrnoException): void =>
@@ -68,14 +74,10 @@ export function dialNode(options: NodeDial): Promise<Socket> {
   });
 }
 
-/** Whether the first bytes are those of an SSH server; undefined until enough are there. They are put back. */
-function greeting(socket: Socket): boolean | undefined {
-  const bytes = socket.read() as Buffer | null;
-  if (bytes === null) return undefined;
-  socket.unshift(bytes);
-  const start = bytes.toString('latin1', 0, GREETING.length);
-  if (start === GREETING) return true;
-  return GREETING.startsWith(start) ? undefined : false;
+/** Whether these first bytes are those of an SSH server; undefined until there are enough. */
+function isGreeting(head: string): boolean | undefined {
+  if (head.startsWith(GREETING)) return true;
+  return GREETING.startsWith(head) ? undefined : false;
 }
 
 function requireDialable(address: string, ip: string, rules: DialRules): void {
