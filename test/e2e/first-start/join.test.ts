@@ -19,6 +19,7 @@ const folders: string[] = [];
 let auth: TestDaemon;
 let authFolder: string;
 let port: number;
+let sshPort: number;
 let pin: string;
 let token: string;
 
@@ -46,7 +47,7 @@ const nodeConfig = (place: string, more = ''): string => `gatehouse:
 ${more}
 auth_service: {enabled: no}
 ssh_service:
-  listen_addr: 127.0.0.1:4022
+  listen_addr: 127.0.0.1:${sshPort}
   labels: {role: web}
 `;
 const joinFlags = (more: Record<string, string> = {}): string[] => {
@@ -54,11 +55,14 @@ const joinFlags = (more: Record<string, string> = {}): string[] => {
   return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
 };
 const listed = async (): Promise<string | undefined> =>
-  /^web-1 +(\S+) +127\.0\.0\.1:4022 +(\S+)$/m.exec(await gatectl('nodes', 'ls'))?.[1];
+  new RegExp(`^web-1 +(\\S+) +127\\.0\\.0\\.1:${sshPort} +(\\S+)$`, 'm').exec(
+    await gatectl('nodes', 'ls'),
+  )?.[1];
 
 beforeAll(async () => {
   authFolder = folder();
   port = await freePort();
+  sshPort = await freePort();
   auth = start({ folder: authFolder, config: authConfig() });
   await auth.ready();
   pin = /sha256:[0-9a-f]{64}/.exec(await gatectl('status'))?.[0] ?? '';
@@ -81,9 +85,7 @@ test('1. ok: a machine joins with token and pin, and is listed with its labels',
   hostId = (await listed()) ?? '';
   expect(hostId).toMatch(/^[0-9a-f-]{36}$/);
   expect(await gatectl('nodes', 'ls')).toMatch(/arch:\w+,env:test,role:web/);
-  expect(node.log.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
-    expect.stringContaining('no sessions in this release'),
-  ]);
+  expect(node.log.filter(({ level }) => level === 'warn')).toEqual([]);
 });
 
 test('2. ok: auth is killed and comes back; nobody joins again', async () => {
@@ -111,10 +113,9 @@ test('4. ok: it starts while auth is away, says that it is not ready, and is rea
   await auth.stop();
   node = start({ folder: place, config: nodeConfig(place, `  auth_server: 127.0.0.1:${port}`) });
   const url = await node.diagnostics();
-  await node.logged('a heartbeat was not answered; trying again');
   const answer = await fetch(`${url}/readyz`);
   expect(answer.status).toBe(503);
-  expect(await answer.json()).toMatchObject({ reasons: ['node: no heartbeat was answered yet'] });
+  expect(await answer.json()).toMatchObject({ reasons: ['node: does not know the cluster yet'] });
   auth = start({ folder: authFolder, config: authConfig() });
   await node.ready();
   expect(await listed()).toBe(hostId);

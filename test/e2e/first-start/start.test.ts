@@ -167,7 +167,7 @@ describe('signals and files', () => {
     await feed.next();
     const next = feed.next().catch(() => ({ done: true }));
     const metrics = await (await fetch(`${await daemon.diagnostics()}/metrics`)).text();
-    expect(metrics).toContain('gatehouse_auth_calls_running{route="GET /v1/watch"} 1');
+    expect(metrics).toContain('gatehouse_auth_calls_running{route="GET /v1/watch"} 2');
     const began = performance.now();
     daemon.kill('SIGINT');
     expect(await daemon.ended).toEqual({ code: 0, signal: null });
