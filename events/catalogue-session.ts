@@ -51,13 +51,13 @@ export const SESSION_EVENTS = {
     codes: { ok: 'GHS02I' },
     meaning: 'A new user has joined the existing interactive shell session.',
     fields: SSH,
-    optional: SSH_OPTIONAL,
+    optional: [...SSH_OPTIONAL, 'mode', 'reason'],
   },
   'session.leave': {
     codes: { ok: 'GHS03I' },
     meaning: 'A user has left the session.',
     fields: SSH,
-    optional: SSH_OPTIONAL,
+    optional: [...SSH_OPTIONAL, 'mode', 'reason'],
   },
   'session.disk': {
     codes: { ok: 'GHS04I' },
@@ -131,7 +131,7 @@ export const SESSION_EVENTS = {
   'client.disconnect': {
     codes: { ok: 'GHS20I' },
     meaning:
-      'A connection was ended by the server: a lock, lost access, an expired certificate, or idleness.',
+      'The server ended a connection or session: a lock, lost access, an expired certificate, idleness, a moderator.',
     fields: ['user', 'reason'],
     optional: ['login', 'sid', 'server_id', 'server_hostname', 'addr.local', 'addr.remote', 'proto'],
   },

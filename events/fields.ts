@@ -62,6 +62,7 @@ export const FIELDS = {
   login: { type: 'string', meaning: 'Operating system login.' },
   logins: { type: 'strings', meaning: 'Logins (principals) in a certificate.' },
   lost: { type: 'integer', meaning: 'How many events could not be kept.' },
+  mode: { type: 'string', meaning: 'As what somebody takes part in a session: peer, observer or moderator.' },
   method: { type: 'string', meaning: 'How: local, token, oidc and so on.' },
   mfa_device: { type: 'string', meaning: 'Second factor that was used.' },
   name: { type: 'string', meaning: 'Name of the resource, token or person concerned.' },

@@ -208,8 +208,10 @@ function prepareRest(conditions: Conditions, subject: Subject, predicates: Predi
     subject.traits,
     predicates.patterns,
   );
-  if (impersonate?.where !== undefined && impersonate.where.trim() !== '')
-    predicates.where(impersonate.where);
+  const filters = (conditions.require_session_join ?? []).map(({ filter }) => filter);
+  for (const where of [impersonate?.where, ...filters]) {
+    if (where !== undefined && where.trim() !== '') predicates.where(where);
+  }
 }
 
 function compileNames(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compileAccess, type AccessSet } from './compile.ts';
-import { joinModes } from './join-sessions.ts';
+import { decideGuest, decideJoin, joinModes } from './join-sessions.ts';
 import type { JoinPolicy } from './role.ts';
 
 const set = (allow: readonly JoinPolicy[], deny: readonly JoinPolicy[] = []): AccessSet =>
@@ -39,5 +39,39 @@ describe('join_sessions', () => {
 
   it('S14 refuses: a session of somebody without roles', () => {
     expect(joinModes(set([ALL]), { kind: 'ssh', hostRoles: [] })).toEqual([]);
+  });
+
+  const own = { kind: 'ssh', hostRoles: ['dev'], isOwn: true };
+
+  it('ok: the own session, by no role', () => {
+    expect(joinModes(set([]), own)).toEqual(['observer', 'peer']);
+    expect(decideJoin(set([]), own, 'peer')).toMatchObject({ allowed: true });
+  });
+
+  it.each<[string, AccessSet, string]>([
+    ['a deny, also for the own session', set([ALL], [policy({})]), 'role "helper" forbids to join as peer'],
+    ['what no role lets', set([]), 'no role lets the user join sessions of "dev" as peer'],
+  ])('S14 refuses: %s, with the reason', (name, access, text) => {
+    const isOwn = name.includes('own');
+    const decision = decideJoin(access, { ...own, isOwn }, 'peer');
+    expect(decision).toMatchObject({ allowed: false, reasons: [{ text: expect.stringContaining(text) }] });
+  });
+
+  it('S14 refuses: nobody moderates the own session', () => {
+    expect(decideJoin(set([]), own, 'moderator').allowed).toBe(false);
+  });
+
+  it('ok: decisions agree with the modes', () => {
+    for (const access of [set([ALL]), set([]), set([ALL], [policy({ roles: ['dev'], modes: ['peer'] })])]) {
+      for (const mode of ['peer', 'observer', 'moderator'] as const) {
+        const request = { kind: 'ssh', hostRoles: ['dev'] };
+        expect(decideJoin(access, request, mode).allowed).toBe(joinModes(access, request).includes(mode));
+      }
+    }
+  });
+
+  it('ok: whoever has a role may come to ask; nobody without', () => {
+    expect(decideGuest(set([])).allowed).toBe(true);
+    expect(decideGuest(compileAccess([], { name: 'joe', roles: [], traits: {} })).allowed).toBe(false);
   });
 });
