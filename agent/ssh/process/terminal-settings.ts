@@ -58,7 +58,6 @@ const FLAGS: ReadonlyMap<number, readonly [name: string, initial: boolean]> = ne
 const NONE = 255;
 /** What a terminal without a line calls its speed; programs that pace their output look at it. */
 const SPEEDS = new Set([300, 600, 1200, 2400, 4800, 9600, 19_200, 57_600, 115_200, 230_400]);
-const INPUT_SPEED = 128;
 const OUTPUT_SPEED = 129;
 
 /** Arguments for stty; empty when a new terminal is what is asked for. Throws BAD_REQUEST on a malformed list. */
@@ -67,9 +66,8 @@ export function terminalSettings(modes: Uint8Array): string[] {
 }
 
 function setting(opcode: number, value: number): string[] {
-  if (opcode === INPUT_SPEED || opcode === OUTPUT_SPEED) {
-    return SPEEDS.has(value) ? [opcode === INPUT_SPEED ? 'ispeed' : 'ospeed', String(value)] : [];
-  }
+  // For both ways: Linux has one speed for a pseudo-terminal.
+  if (opcode === OUTPUT_SPEED) return SPEEDS.has(value) ? [String(value)] : [];
   const character = CHARACTERS.get(opcode);
   if (character !== undefined) {
     const [name, initial] = character;
