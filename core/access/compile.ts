@@ -208,10 +208,12 @@ function prepareRest(conditions: Conditions, subject: Subject, predicates: Predi
     subject.traits,
     predicates.patterns,
   );
-  const filters = (conditions.require_session_join ?? []).map(({ filter }) => filter);
-  for (const where of [impersonate?.where, ...filters]) {
-    if (where !== undefined && where.trim() !== '') predicates.where(where);
-  }
+  prepareWhere([impersonate?.where], predicates);
+  prepareWhere(conditions.require_session_join?.map(({ filter }) => filter) ?? [], predicates);
+}
+
+function prepareWhere(sources: readonly (string | undefined)[], predicates: PredicateCompiler): void {
+  for (const source of sources) if (source !== undefined && source.trim() !== '') predicates.where(source);
 }
 
 function compileNames(
