@@ -30,6 +30,9 @@ export interface SessionParts {
 /** Serves a channel of type `session`: accepts it, and closes it when its program has ended. */
 export type ServeSession = (opening: IncomingChannel, peer: SshPeer, forwards: SessionForwards) => void;
 
+/** The same for those who came to join the sessions of others. */
+export type ServeGuest = (opening: IncomingChannel, peer: SshPeer) => void;
+
 export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
