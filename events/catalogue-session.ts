@@ -133,7 +133,16 @@ export const SESSION_EVENTS = {
     meaning:
       'The server ended a connection or session: a lock, lost access, an expired certificate, idleness, a moderator.',
     fields: ['user', 'reason'],
-    optional: ['login', 'sid', 'server_id', 'server_hostname', 'addr.local', 'addr.remote', 'proto'],
+    optional: [
+      'login',
+      'sid',
+      'server_id',
+      'server_hostname',
+      'addr.local',
+      'addr.remote',
+      'proto',
+      'impersonator',
+    ],
   },
   'session.upload': {
     codes: { ok: 'GHREC00I' },

@@ -39,12 +39,14 @@ export class SshRefusals {
     this.#strangers = new RateLimit({ clock, burst: QUIET_AFTER, refillMs: REFILL_MS });
   }
 
-  /** Emits access.denied and session.rejected; returns the text for the person. */
+  /** Emits session.rejected and access.denied; returns the text for the person. */
   denied(person: RefusedPerson, refusal: Refusal): string {
     const denialId = this.#noise.take(person.remoteIp) ? randomUUID() : undefined;
     if (denialId === undefined) return refusal.message;
     const { identity } = person;
     const resource = `node/${this.#context.hostId}`;
+    // Searches for the id begin with the newest event, and the reasons are in the one below.
+    this.#reject(person, refusal.message, { denial_id: denialId, resource });
     this.#context.emit({
       event: 'access.denied',
       denial_id: denialId,
@@ -56,7 +58,6 @@ export class SshRefusals {
       resource,
       reasons: refusal.reasons,
     });
-    this.#reject(person, refusal.message, { denial_id: denialId, resource });
     return `${refusal.message} (denial ${denialId})`;
   }
 

@@ -66,6 +66,7 @@ export class ForwardGround {
     host.emit({
       event: 'port',
       user: access.identity.name,
+      ...(access.identity.impersonator === undefined ? {} : { impersonator: access.identity.impersonator }),
       login: access.login,
       sid: connectionId,
       server_id: host.hostId,
