@@ -150,7 +150,7 @@ describe('one proxy', () => {
     const proxy = await startProxy(1);
     const tunnels = openTunnels();
     putNode(TUNNELLED);
-    await flow('the tunnel', () => held()[0] === 1);
+    await flow('the tunnel', () => tunnels.proxyIds().length === 1);
     for (let i = 0; i < 5; i++) {
       for (const socket of proxy.sockets) socket.resetAndDestroy();
       await flow('it is lost', () => tunnels.proxyIds().length === 0);
@@ -164,7 +164,7 @@ describe('one proxy', () => {
     const between = await startFlakyProxy(proxy.port);
     announce(proxy, { tunnel_addrs: [between.address] });
     const tunnels = openTunnels();
-    await flow('the tunnel', () => held()[0] === 1);
+    await flow('the tunnel', () => tunnels.counts.opened === 1);
     between.swallow();
     const ms = await flow('another one', () => tunnels.counts.opened === 2);
     expect(ms).toBeLessThan(15 * SECOND);

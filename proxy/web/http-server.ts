@@ -86,7 +86,11 @@ export function createHttpServer(options: HttpOptions): HttpServer {
       // Its clocks start with this event, and it never listens.
       server?.emit('listening');
     },
-    accept: (socket) => void server?.emit('connection', socket),
+    accept(socket) {
+      server?.emit('connection', socket);
+      // It came paused, with its first bytes put back.
+      socket.resume();
+    },
     async close() {
       await app.close();
       server?.closeAllConnections();
