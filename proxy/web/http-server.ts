@@ -64,7 +64,9 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 256 },
-    frameworkErrors: (error, _request, reply) => void sendError(reply as unknown as FastifyReply, error),
+    // No hook runs for these.
+    frameworkErrors: (error, request, reply) =>
+      void sendError(reply.headers(headersOf(options.endsTls, request.id)) as unknown as FastifyReply, error),
   });
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
