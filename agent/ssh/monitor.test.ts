@@ -9,13 +9,14 @@ import type { SshConnection } from '#wire/ssh/ssh.ts';
 import type { Admission, Refusal, Verdict } from './decide.ts';
 import { SshMonitor, type Watched } from './monitor.ts';
 
-const ADMISSION: Admission = {
+const ADMISSION = {
   allowed: true,
-  options: {} as Admission['options'],
+  options: {},
   roles: [],
+  duties: [],
   idleMessage: 'too idle',
   lockMode: 'best_effort',
-};
+} as unknown as Admission;
 const refusal = (code: Refusal['code'], message: string): Refusal => ({
   allowed: false,
   code,

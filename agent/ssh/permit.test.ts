@@ -40,7 +40,11 @@ describe('S10 the table', () => {
     ['the server has X11 off', {}, {}, { x11: { enabled: false } }, ['x11']],
   ];
   it.each(rows)('S10 %s', (_, grant, options, config, refused) => {
-    const access = { grant: { ...GRANT, ...grant }, options: { ...OPTIONS, ...options } } as never;
+    const access = {
+      grant: { ...GRANT, ...grant },
+      options: { ...OPTIONS, ...options },
+      duties: [],
+    } as never;
     const found = FORWARDS.filter((forward) => forwardRefusal(forward, access, { ...CONFIG, ...config }));
     expect(found).toEqual(FORWARDS.filter((forward) => refused.includes(forward)));
   });
