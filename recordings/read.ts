@@ -37,19 +37,29 @@ export interface ReadOptions {
   }) => void;
 }
 
+/** After so much unpacked others have their turn: little that is stored may unpack to much. */
+const TURN_BYTES = 1024 * 1024;
+
 /** Bytes of a frame are valid until the next one is asked for. NOT_FOUND when there is no such recording. */
 export async function* readRecording(
   source: RecordingSource,
   options: ReadOptions = {},
 ): AsyncGenerator<Frame> {
   const chain = new Chain(source.session, options);
+  let sinceTurn = 0;
   const segments = [...(await source.segments())].sort((a, b) => a.number - b.number);
   for (const { number } of segments) {
     chain.begin(number);
     const reader = new SegmentReader();
     for await (const piece of source.open(number)) {
       chain.hash(piece);
-      for (const part of reader.push(piece)) yield* chain.see(part);
+      for (const part of reader.push(piece)) {
+        yield* chain.see(part);
+        if (part.type === 'block' && (sinceTurn += part.rawLength) > TURN_BYTES) {
+          sinceTurn = 0;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
     }
     for (const part of reader.finish()) yield* chain.see(part);
     chain.done();

@@ -67,29 +67,48 @@ export function encodeSize(columns: number, rows: number): Buffer {
  * Frames of types that this version does not know are passed over.
  */
 export function* readFrames(block: Buffer, at: number): Generator<Frame> {
-  const cursor = { offset: 0 };
+  const numbers = new Numbers(block);
   let now = at;
-  while (cursor.offset < block.length) {
-    const code = block[cursor.offset++] ?? 0;
-    now += readNumber(block, cursor);
-    const length = readNumber(block, cursor);
-    const data = block.subarray(cursor.offset, cursor.offset + length);
-    if (data.length < length) throw corrupt('a frame is longer than its block');
-    cursor.offset += length;
+  while (numbers.offset < block.length) {
+    const code = block[numbers.offset++] ?? 0;
+    now += numbers.next();
+    const length = numbers.next();
+    const start = numbers.offset;
+    numbers.offset += length;
+    if (code === 0 || numbers.offset > block.length) throw corrupt('it is none, or longer than its block');
     const type = NAMES.get(code);
-    if (type !== undefined) yield readFrame(type, now, data);
+    if (type !== undefined) yield readFrame(type, now, block.subarray(start, numbers.offset));
   }
 }
 
-function readNumber(block: Buffer, cursor: { offset: number }): number {
-  let value = 0;
-  for (let shift = 0; shift < MAX_TIME_BITS; shift += 7) {
-    const byte = block[cursor.offset++];
-    if (byte === undefined) throw corrupt('a number is cut off');
-    value += (byte & 0x7f) * 2 ** shift;
-    if (byte < 0x80) return value;
+class Numbers {
+  readonly #block: Buffer;
+  offset = 0;
+
+  constructor(block: Buffer) {
+    this.#block = block;
   }
-  throw corrupt('a number is too long');
+
+  next(): number {
+    const first = this.#block[this.offset];
+    // Most are small.
+    if (first !== undefined && first < 0x80) {
+      this.offset++;
+      return first;
+    }
+    return this.#long();
+  }
+
+  #long(): number {
+    let value = 0;
+    for (let shift = 0; shift < MAX_TIME_BITS; shift += 7) {
+      const byte = this.#block[this.offset++];
+      if (byte === undefined) throw corrupt('a number is cut off');
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw corrupt('a number is too long');
+  }
 }
 
 function readFrame(type: FrameType, at: number, data: Buffer): Frame {

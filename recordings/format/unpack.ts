@@ -5,8 +5,8 @@ import type { BlockHeader } from './segment.ts';
 
 /** A frame of zstd may ask for no more memory than this to be unpacked: 1 MiB. */
 const MAX_WINDOW_LOG = 20;
-/** The least a stream of zstd asks to write to. */
-const MIN_CHUNK = 1024;
+/** Room beyond the block: where output fills its buffer to the last byte, another one is made. */
+const SPARE_BYTES = 1024;
 
 /** What was packed. CORRUPT when the bytes are not what the header says. */
 export function unpackBlock(stored: Buffer, header: BlockHeader): Buffer {
@@ -20,7 +20,7 @@ function unpack(stored: Buffer, rawLength: number): Buffer {
   try {
     return zstdDecompressSync(stored, {
       maxOutputLength: rawLength,
-      chunkSize: Math.max(MIN_CHUNK, rawLength),
+      chunkSize: rawLength + SPARE_BYTES,
       params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
     });
   } catch (cause) {
