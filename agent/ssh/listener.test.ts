@@ -50,7 +50,7 @@ describe('addresses', () => {
   it('ok: behind a proxy it comes from the client of the proxy', async () => {
     await enterBehind(headerBy(node.hostKey(['proxy'])));
     await expect(enterAsNobody(headerBy(node.hostKey(['proxy'])))).rejects.toThrow();
-    expect(node.events.at(-1)).toMatchObject({ event: 'session.rejected', 'addr.remote': CLIENT });
+    expect(node.events.at(-1)).toMatchObject({ event: 'access.denied', 'addr.remote': CLIENT });
   });
 
   it('ok: a header in many pieces, and SSH in the same packet', async () => {
