@@ -65,7 +65,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
   try {
-    return { ...(await open(options, (closer) => closers.unshift(closer))), close };
+    // Not copied: its counts are read when they are asked for.
+    return Object.assign(await open(options, (closer) => closers.unshift(closer)), { close });
   } catch (error) {
     await close();
     throw error;
