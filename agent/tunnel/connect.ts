@@ -83,8 +83,12 @@ export async function connectTunnel(options: TunnelOptions): Promise<Tunnel> {
       limits: { maxChannels: MAX_CHANNELS },
       user: hostId,
       keys: [key],
+      // Asked again whenever keys are exchanged anew.
       verifyHost: ({ blob }) => {
-        proxyId = requireProxy(blob, options);
+        const shown = requireProxy(blob, options);
+        const isFine = proxyId === '' ? options.claim(shown) : proxyId === shown;
+        if (!isFine) throw new GatehouseError('ALREADY_EXISTS', 'there is a tunnel to this proxy');
+        proxyId = shown;
       },
       handlers: {
         onChannel: (opening) => {
@@ -118,18 +122,9 @@ export async function connectTunnel(options: TunnelOptions): Promise<Tunnel> {
   }
 }
 
-function requireProxy(
-  blob: Uint8Array,
-  { hostAuthorities, clusterName, clock, claim }: TunnelOptions,
-): string {
-  const { identity } = readHostCertificate(blob, {
-    authorities: hostAuthorities,
-    clusterName,
-    now: clock.now(),
-    roles: ['proxy'],
-  });
-  if (claim(identity.host_id)) return identity.host_id;
-  throw new GatehouseError('ALREADY_EXISTS', 'there is a tunnel to this proxy');
+function requireProxy(blob: Uint8Array, { hostAuthorities, clusterName, clock }: TunnelOptions): string {
+  const ground = { authorities: hostAuthorities, clusterName, now: clock.now(), roles: ['proxy'] } as const;
+  return readHostCertificate(blob, ground).identity.host_id;
 }
 
 function serveChannel(opening: IncomingChannel, via: string, { services, stream }: TunnelOptions): void {

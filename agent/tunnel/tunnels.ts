@@ -2,8 +2,8 @@
 // balancer nobody can choose a proxy, so it dials until each was reached, and gives up a connection as soon as the proxy
 // shows that there is one already. Lost ones are replaced with random waits that grow.
 //
-//   wanted ─ dial ─▶ claimed ─ proven, taken ─▶ held ─ no sign of life, closed ─▶ wanted
-//     ▲               └ failed, there already ┐   └ proxy leaves, certificate renewed ─▶ leaving (until it is unused)
+//   wanted ─ dial ─▶ claimed ─ proven, taken ─▶ held (held-tunnels.ts) ─ gone ─▶ wanted
+//     ▲               └ failed, there already ┐
 //     └────────────── wait ───────────────────┘
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -19,19 +19,15 @@ import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import type { ProxySpec } from '#kinds/proxy/kind.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
-import { Pulses, type Pulse } from '#wire/tunnel/pulse.ts';
 import { connectTunnel, type Tunnel, type TunnelServices } from './connect.ts';
 import { TunnelDialer, type TunnelDialerOptions } from './dialer.ts';
+import { HeldTunnels, type Held } from './held-tunnels.ts';
 import type { TunnelTarget } from './targets.ts';
 
-const ASK_AFTER_MS = 4000;
-const ASK_SPREAD_MS = 2000;
 const BACKOFF = { firstMs: 500, maxMs: 30_000 };
 /** All agents of a proxy that died come back within this time, not at once. */
 const FIRST_SPREAD_MS = 1000;
 const TEND_MS = 2000;
-/** A proxy that leaves is used for so long by those who are on their way to it. */
-const LEAVE_MS = 10_000;
 
 export interface TunnelsOptions extends Omit<TunnelDialerOptions, 'signal'> {
   readonly log: Log;
@@ -59,28 +55,16 @@ export function startTunnels(options: TunnelsOptions): Tunnels {
   return new RunningTunnels(options);
 }
 
-interface Held {
-  readonly tunnel: Tunnel;
-  readonly pulse: Pulse;
-  /** Of the certificate it was opened with. */
-  readonly record: HostRecord | undefined;
-  /** Set when it is to go: what is open may end, nothing new is expected. */
-  leavesAt?: number;
-  /** It is the proxy that goes; otherwise it stays until there is another one. */
-  isAsked: boolean;
-}
-
 class RunningTunnels implements Tunnels {
   counts = { opened: 0, redundant: 0, failed: 0 };
   readonly #options: TunnelsOptions;
   readonly #closing = new AbortController();
   readonly #key: ReturnType<typeof certifiedHostKey>;
-  readonly #pulses: Pulses;
   readonly #dialer: TunnelDialer;
+  readonly #held: HeldTunnels;
   /** By proxy id: dialed and not proven yet. */
   readonly #claimed = new Set<string>();
-  readonly #held = new Map<string, Held>();
-  readonly #leaving = new Set<Held>();
+  /** Of dials that are under way. */
   readonly #streams = new Set<Socket>();
   readonly #heard = new Map<string, string>();
   readonly #stopWatching: () => void;
@@ -95,7 +79,7 @@ class RunningTunnels implements Tunnels {
     const { clock, membership, view } = options;
     this.#key = certifiedHostKey(() => membership.record());
     this.#dialer = new TunnelDialer({ ...options, signal: this.#closing.signal });
-    this.#pulses = new Pulses({ clock, askAfterMs: ASK_AFTER_MS, spreadMs: ASK_SPREAD_MS });
+    this.#held = new HeldTunnels({ ...options, onChange: () => this.#onChange() });
     this.#stopWatching = view.onChange((kinds) => {
       if (kinds.has('proxy')) this.#onProxies();
       this.#adjust();
@@ -105,27 +89,26 @@ class RunningTunnels implements Tunnels {
   }
 
   proxyIds(): readonly string[] {
-    const leaving = [...this.#leaving].map(({ tunnel }) => tunnel.proxyId);
-    return [...new Set([...this.#held.keys(), ...leaving])].toSorted();
+    return this.#held.proxyIds();
   }
 
   drain(): void {
     this.#isDraining = true;
-    for (const { tunnel } of [...this.#held.values(), ...this.#leaving]) tunnel.refuseNew();
+    this.#held.refuseNew();
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#hurry.abort();
     this.#stopWatching();
     this.#tending.cancel();
-    for (const { tunnel } of [...this.#held.values(), ...this.#leaving]) tunnel.disconnect('the agent stops');
-    for (const stream of this.#streams) if (!this.#isTunnel(stream)) stream.destroy();
+    this.#held.close();
+    for (const stream of this.#streams) stream.destroy();
     await Promise.all(this.#dialers);
   }
 
-  #isTunnel(stream: Socket): boolean {
-    return [...this.#held.values(), ...this.#leaving].some(({ tunnel }) => tunnel.stream === stream);
+  #onChange(): void {
+    this.#options.onChange?.();
+    this.#adjust();
   }
 
   // What is missing
@@ -228,7 +211,6 @@ class RunningTunnels implements Tunnels {
   async #open(target: TunnelTarget): Promise<void> {
     const stream = await this.#dialer.dial(target);
     this.#streams.add(stream);
-    stream.once('close', () => this.#streams.delete(stream));
     if (this.#closing.signal.aborted) stream.destroy();
     const { clock, log, membership, services } = this.#options;
     const record = membership.record();
@@ -253,16 +235,19 @@ class RunningTunnels implements Tunnels {
         },
         onReconnect: () => {
           isUnwanted = true;
-          if (held !== undefined) this.#leave(held, true);
+          if (held !== undefined) this.#held.leave(held, true);
         },
       });
       // One that is on its way out takes it, but is of no use.
       if (isUnwanted) throw this.#refuse(tunnel);
-      held = this.#hold(tunnel, record);
+      held = this.#held.add(tunnel, record);
+      if (this.#isDraining) tunnel.refuseNew();
+      this.counts = { ...this.counts, opened: this.counts.opened + 1 };
     } catch (error) {
       if (!isCode(error, 'ALREADY_EXISTS')) this.#dialer.note(target, false);
       throw error;
     } finally {
+      this.#streams.delete(stream);
       if (claimed !== undefined) this.#claimed.delete(claimed);
     }
   }
@@ -278,82 +263,10 @@ class RunningTunnels implements Tunnels {
     return (record?.certificates.ssh_authorities.host ?? []).map((line) => parseAuthorizedKey(line).key);
   }
 
-  // What is there
-
-  #hold(tunnel: Tunnel, record: HostRecord | undefined): Held {
-    const { connection, stream, proxyId } = tunnel;
-    const held: Held = {
-      tunnel,
-      record,
-      isAsked: false,
-      pulse: this.#pulses.watch({
-        stream,
-        probe: () => connection.probe(),
-        onDead: () => this.#onDead(held),
-      }),
-    };
-    this.#held.set(proxyId, held);
-    if (this.#isDraining) tunnel.refuseNew();
-    this.counts = { ...this.counts, opened: this.counts.opened + 1 };
-    this.#options.log.info({ proxyId }, 'tunnel to a proxy is open');
-    void this.#forgetWhenClosed(held);
-    this.#options.onChange?.();
-    return held;
-  }
-
-  #onDead(held: Held): void {
-    this.#options.log.warn(
-      { proxyId: held.tunnel.proxyId },
-      'a proxy gave no sign of life; its tunnel is opened anew',
-    );
-    this.#forget(held);
-    held.tunnel.stream.destroy();
-  }
-
-  async #forgetWhenClosed(held: Held): Promise<void> {
-    const error = await held.tunnel.connection.closed;
-    held.pulse.stop();
-    if (this.#held.get(held.tunnel.proxyId) === held && !this.#closing.signal.aborted) {
-      this.#options.log.info({ err: error, proxyId: held.tunnel.proxyId }, 'tunnel to a proxy was closed');
-    }
-    this.#forget(held);
-  }
-
-  #forget(held: Held): void {
-    held.pulse.stop();
-    this.#leaving.delete(held);
-    if (this.#held.get(held.tunnel.proxyId) !== held) return;
-    this.#held.delete(held.tunnel.proxyId);
-    if (this.#closing.signal.aborted) return;
-    this.#options.onChange?.();
-    this.#adjust();
-  }
-
-  /** Its place is free for another one, to the same proxy if that is there again; what is open stays. */
-  #leave(held: Held, isAsked: boolean): void {
-    held.isAsked ||= isAsked;
-    if (held.leavesAt !== undefined) return;
-    held.leavesAt = this.#options.clock.now() + LEAVE_MS;
-    this.#leaving.add(held);
-    if (this.#held.get(held.tunnel.proxyId) === held) this.#held.delete(held.tunnel.proxyId);
-    this.#options.onChange?.();
-    this.#adjust();
-  }
-
   #tend(): void {
-    const { clock, membership } = this.#options;
-    const now = clock.now();
-    const record = membership.record();
-    for (const held of this.#held.values()) if (held.record !== record) this.#leave(held, false);
-    for (const held of this.#leaving) {
-      const { tunnel, leavesAt = 0, isAsked } = held;
-      const isNeeded = !isAsked && !this.#held.has(tunnel.proxyId);
-      if (now >= leavesAt && !isNeeded && tunnel.connection.channelCount === 0) {
-        tunnel.disconnect('it is not needed any more');
-      }
-    }
+    this.#held.tend(this.#options.membership.record());
     this.#adjust();
-    this.#tending = clock.after(TEND_MS, () => this.#tend());
+    this.#tending = this.#options.clock.after(TEND_MS, () => this.#tend());
   }
 
   /** A proxy that is missing and was heard of just now is worth a dial at once. */

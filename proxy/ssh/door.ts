@@ -11,7 +11,13 @@ import type { UserIdentity } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
-import type { AuthAnswer, ConnectionHandlers, PublicKeyOffer, SshConnection } from '#wire/ssh/ssh.ts';
+import type {
+  AuthAnswer,
+  ConnectionHandlers,
+  PublicKeyOffer,
+  SshConnection,
+  SshLimits,
+} from '#wire/ssh/ssh.ts';
 import { ipOf, type Origin } from '../listen/origin.ts';
 import { Peers, type PeersOptions } from '../peer/peers.ts';
 import type { Resolve } from '../route/dial-node.ts';
@@ -131,7 +137,7 @@ class Door implements SshDoor {
       clock,
       log,
       hostKeys: [this.#key()],
-      limits: { maxChannels: MAX_CHANNELS },
+      limits: this.#limits(),
       authenticate: (offer) => this.#authenticate(offer, origin, read),
       serve: (connection, holder) => this.#serve(stream, connection, holder, origin),
       onRefused: (error, login) => this.#onRefused(error, login, origin),
@@ -166,6 +172,12 @@ class Door implements SshDoor {
     this.#tunnels.close();
     for (const { connection } of this.#live) connection.disconnect(BY_APPLICATION, 'the proxy stops');
     for (const stream of this.#streams) stream.destroy();
+  }
+
+  /** Clients that vanished are found as the cluster says; tunnels have their own, quicker way. */
+  #limits(): Partial<SshLimits> {
+    const { keep_alive_interval: interval, keep_alive_count_max: count } = this.#options.view.networking();
+    return { maxChannels: MAX_CHANNELS, keepAliveMs: timeout(interval) ?? 0, keepAliveCount: count };
   }
 
   #isReady(): boolean {
