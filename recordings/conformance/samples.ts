@@ -1,4 +1,5 @@
 // Recordings for tests, made without a spool: segments as they would be uploaded, and a source that reads them.
+import { readFile } from 'node:fs/promises';
 import { BlockBuilder } from '../recorder/block-builder.ts';
 import type { Frame } from '../format/frames.ts';
 import { encodeSize } from '../format/frames.ts';
@@ -6,6 +7,7 @@ import { Packer } from '../format/packer.ts';
 import { encodeHeader, NO_PREVIOUS, sha256 } from '../format/segment.ts';
 import type { RecordingMeta, SessionFacts } from '../meta.ts';
 import type { RecordingSource } from '../source.ts';
+import type { Spool } from '../spool.ts';
 import type { SegmentUpload } from '../upload.ts';
 
 export const HOST = '6ba7b810-9dad-41d1-80b4-00c04fd430c8';
@@ -139,4 +141,18 @@ export async function printed(frames: AsyncIterable<Frame>): Promise<string> {
   for await (const frame of frames)
     if (frame.type === 'output' || frame.type === 'stderr') pieces.push(Buffer.from(frame.bytes));
   return Buffer.concat(pieces).toString('latin1');
+}
+
+/** What is closed of a session in a spool. */
+export function spoolSource(spool: Spool, session: string): RecordingSource {
+  const closed = (): { number: number; bytes: number; path: string }[] =>
+    spool.closed().filter((segment) => segment.session === session);
+  return {
+    session,
+    segments: () => Promise.resolve(closed()),
+    async *open(number) {
+      const path = closed().find((segment) => segment.number === number)?.path;
+      if (path !== undefined) yield await readFile(path);
+    },
+  };
 }

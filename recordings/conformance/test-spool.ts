@@ -1,5 +1,4 @@
 // A spool in a folder of its own for tests, with a clock that is moved by hand and a disk that fails on demand.
-import { readFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -12,7 +11,7 @@ import type { RecorderOptions, SessionRecorder } from '../recorder.ts';
 import type { RecordingSource } from '../source.ts';
 import { openSpool } from '../spool/open.ts';
 import type { RecordingFailure, Spool } from '../spool.ts';
-import { FACTS, START } from './samples.ts';
+import { FACTS, spoolSource, START } from './samples.ts';
 
 /** Writes half of what it is given and fails with `writeError`, or fails to sync with `syncError`, while they are set. */
 export class FaultyDisk implements Disk {
@@ -82,19 +81,5 @@ export async function openTestSpool(
         ...more,
       }),
     source: (session) => spoolSource(spool, session),
-  };
-}
-
-/** What is closed of a session in a spool. */
-export function spoolSource(spool: Spool, session: string): RecordingSource {
-  const closed = (): { number: number; bytes: number; path: string }[] =>
-    spool.closed().filter((segment) => segment.session === session);
-  return {
-    session,
-    segments: () => Promise.resolve(closed()),
-    async *open(number) {
-      const path = closed().find((segment) => segment.number === number)?.path;
-      if (path !== undefined) yield await readFile(path);
-    },
   };
 }

@@ -1,3 +1,4 @@
+// The suite of stores holds S18, S26 and S33 for this store; what follows it is about files.
 import { randomUUID } from 'node:crypto';
 import {
   appendFile,
