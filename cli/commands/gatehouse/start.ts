@@ -72,7 +72,7 @@ Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file
       flags: configFlags(given),
       bootstrapFile: given.bootstrap,
       // Where a person looks on: at a terminal, or behind `make up`.
-      withGuide: io.stdout.isTTY === true || io.env['GATEHOUSE_GUIDE'] === 'yes',
+      withGuide: (io.env['GATEHOUSE_GUIDE'] ?? (io.stdout.isTTY === true ? 'yes' : 'no')) === 'yes',
       signals: process,
       exit: (code) => process.exit(code),
     });
