@@ -1,6 +1,7 @@
 // What the parts of the SSH service share: who is connected, what they may do here, and where it is told.
 import type { UserIdentity } from '#core/identity.ts';
 import type { MergedOptions } from '#core/access/options.ts';
+import type { JoinDuty } from '#core/access/require-join.ts';
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
@@ -15,6 +16,8 @@ export interface SshAccess {
   readonly grant: SshGrant;
   readonly options: MergedOptions;
   readonly roles: readonly string[];
+  /** Who must take part in the sessions of this person (require_session_join); as roles are now. */
+  readonly duties: readonly JoinDuty[];
   /** `ip:port` of the person's client, also when a proxy is in between. */
   readonly remoteAddress: string;
   readonly localAddress: string;
@@ -45,6 +48,8 @@ export interface LoginAccount {
 export interface SshPeer {
   readonly access: SshAccess;
   readonly connection: SshConnection;
+  /** Told after roles, locks or settings changed and the person may stay; returns how to stop. */
+  onReview(listener: () => void): () => void;
 }
 
 /**

@@ -2,15 +2,18 @@
 // certificate is here, in order, and nothing else: pure, so that the same question is asked again while a session runs.
 import type { AccessSet } from '#core/access/compile.ts';
 import { decideSsh } from '#core/access/decide.ts';
+import { decideGuest } from '#core/access/join-sessions.ts';
 import { lockInForce, MAX_LOCKS_AGE_MS, type Lock, type LockSubject } from '#core/access/locks.ts';
 import { timeout, type MergedOptions } from '#core/access/options.ts';
 import { DENIED_MESSAGE, quote, type TargetDecision } from '#core/access/reason.ts';
+import { joinDuties, type JoinDuty } from '#core/access/require-join.ts';
 import type { Labels } from '#core/access/role.ts';
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import type { Code } from '#core/errors/codes.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
 import type { NetworkingConfigSpec } from '#kinds/cluster-networking-config/kind.ts';
+import { JOIN_LOGIN } from '#wire/join-request.ts';
 
 /** Who asks for what: all of it proven. */
 export interface AccessQuestion {
@@ -43,6 +46,8 @@ export interface Admission {
   readonly options: MergedOptions;
   /** Roles that grant the account on this machine. */
   readonly roles: readonly string[];
+  /** Who must take part in sessions of this person; of those who come to join others, nobody. */
+  readonly duties: readonly JoinDuty[];
   /** When the session must end, milliseconds since the epoch. */
   readonly endsAt?: number;
   readonly idleMs?: number;
@@ -71,16 +76,32 @@ export function decideAccess(question: AccessQuestion, ground: AccessGround): Ve
   if (lock !== undefined) return lock;
   const { access, now, locksAsOf } = ground;
   if ('unusable' in access) return denied([access.unusable]);
-  const { login, grant } = question;
-  const decision = decideSsh(access, { node: { name: ground.hostId, labels: ground.labels }, login });
-  const reasons = decision.reasons.map(({ text }) => text);
-  if (!grant.certificate.principals.includes(login)) {
-    return denied([`the certificate is not for the login ${quote(login)}`, ...reasons]);
-  }
-  if (!decision.allowed) return denied(reasons);
+  const { login } = question;
+  const isGuest = login === JOIN_LOGIN;
+  const decision = isGuest ? decideGuest(access) : decideLogin(access, question, ground);
+  if (!decision.allowed) return denied(decision.reasons.map(({ text }) => text));
   const lockMode = decision.options.lockMode ?? ground.preference.locking_mode;
   if (lockMode === 'strict' && now - locksAsOf > MAX_LOCKS_AGE_MS) return STALE_LOCKS;
-  return missingOn(decision, ground) ?? admit(question, ground, decision, lockMode);
+  const missing = missingOn(decision, ground);
+  if (missing !== undefined) return missing;
+  const duties = isGuest ? [] : joinDuties(access, 'ssh');
+  return { ...admit(question, ground, decision, lockMode), duties };
+}
+
+/** Roles and certificate must both have the login. */
+function decideLogin(
+  access: AccessSet,
+  { login, grant }: AccessQuestion,
+  { hostId, labels }: AccessGround,
+): TargetDecision {
+  const decision = decideSsh(access, { node: { name: hostId, labels }, login });
+  if (grant.certificate.principals.includes(login)) return decision;
+  const text = `the certificate is not for the login ${quote(login)}`;
+  return {
+    ...decision,
+    allowed: false,
+    reasons: [{ side: 'none', field: 'logins', text }, ...decision.reasons],
+  };
 }
 
 /** A certificate that is good, but not here. */
@@ -135,7 +156,7 @@ function admit(
   { preference, networking }: AccessGround,
   { options, roles }: TargetDecision,
   lockMode: Admission['lockMode'],
-): Admission {
+): Omit<Admission, 'duties'> {
   const idleMs = options.clientIdleTimeoutMs ?? timeout(networking.client_idle_timeout);
   const ends = options.disconnectExpiredCert || preference.disconnect_expired_cert;
   return {

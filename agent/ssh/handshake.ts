@@ -1,6 +1,7 @@
 // One connection from its first byte until it is let in: judges what the client shows, puts refusals on record, and holds
 // the seats that the connection takes. A client may show several certificates; each is judged for itself.
 import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { JOIN_LOGIN } from '#wire/join-request.ts';
 import type { AuthAnswer, PublicKeyOffer } from '#wire/ssh/ssh.ts';
 import type { LoginAccount } from './context.ts';
 import { readHolder, type CertificateGround, type Holder } from './authenticate.ts';
@@ -31,7 +32,8 @@ export interface HandshakeParts {
 export interface Admitted {
   readonly question: AccessQuestion;
   readonly admission: Admission;
-  readonly account: LoginAccount;
+  /** Undefined for those who come to join sessions of others (JOIN_LOGIN). */
+  readonly account: LoginAccount | undefined;
 }
 
 /** Undefined for an offer that is still to be proven, with which no authentication ends. */
@@ -82,7 +84,9 @@ export class Handshake {
       const isTold = offer.proven && error.code === 'NOT_SUPPORTED';
       return { accept: false, ...(isTold ? { message: error.message } : {}) };
     }
-    // An offer costs the client a signature at most: so that it makes none in vain, the authority was looked at.
+    // The client is about to sign; meanwhile the account is looked up, and found in memory afterwards.
+    const isNext = !offer.proven && holder.grant.certificate.principals.includes(offer.user);
+    if (isNext) this.#parts.findAccount(offer.user).catch(() => {});
     return offer.proven ? this.#admit(holder, offer.user) : { accept: true, identity: undefined };
   }
 
@@ -134,7 +138,8 @@ export class Handshake {
     }
   }
 
-  async #account(login: string, { options }: Admission): Promise<LoginAccount> {
+  async #account(login: string, { options }: Admission): Promise<LoginAccount | undefined> {
+    if (login === JOIN_LOGIN) return undefined;
     try {
       return await this.#parts.findAccount(login);
     } catch (error) {

@@ -2,18 +2,20 @@
 // changes, and closes what they opened when it ends.
 import { randomUUID } from 'node:crypto';
 import type { MergedOptions } from '#core/access/options.ts';
+import type { JoinDuty } from '#core/access/require-join.ts';
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
-import { isCode } from '#core/errors/error.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { ConnectionHandlers, IncomingChannel, SshConnection } from '#wire/ssh/ssh.ts';
-import type { SshAccess, SshHost, SshPeer } from './context.ts';
+import { JOIN_LOGIN } from '#wire/join-request.ts';
+import type { LoginAccount, SshAccess, SshHost, SshPeer } from './context.ts';
 import type { Admission, Verdict } from './decide.ts';
 import { ConnectionForwards } from './forward/connection-forwards.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import type { Admitted, SshOrigin } from './handshake.ts';
 import type { CutReason, Watched } from './monitor.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
-import type { ServeSession } from './session/parts.ts';
+import type { ServeGuest, ServeSession } from './session/parts.ts';
 
 /** Unlike `by application`, clients of ours show its text. */
 const SERVICE_NOT_AVAILABLE = 7;
@@ -27,8 +29,9 @@ export interface LiveParts {
   readonly dirs: ForwardParts['dirs'];
   readonly refusals: SshRefusals;
   readonly serveSession: ServeSession;
+  readonly serveGuest: ServeGuest;
   /** What stands in front of a program that runs as the account. */
-  readonly prefixOf: (account: Admitted['account']) => readonly string[];
+  readonly prefixOf: (account: LoginAccount) => readonly string[];
   readonly review: (admitted: Admitted) => Verdict;
 }
 
@@ -55,6 +58,10 @@ class LiveAccess implements SshAccess {
   get options(): MergedOptions {
     return this.admission.options;
   }
+
+  get duties(): readonly JoinDuty[] {
+    return this.admission.duties;
+  }
 }
 
 export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
@@ -63,6 +70,7 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
   readonly #parts: LiveParts;
   readonly #admitted: Admitted;
   #forwards: ConnectionForwards | undefined;
+  #onReview: Set<() => void> | undefined;
   #sessions = 0;
   #isLast = false;
 
@@ -71,6 +79,11 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
     this.#admitted = admitted;
     this.connection = connection;
     this.access = new LiveAccess(admitted, origin);
+  }
+
+  /** Came to join sessions of others: has no account here. */
+  get #isGuest(): boolean {
+    return this.access.login === JOIN_LOGIN;
   }
 
   get lastInputAt(): number {
@@ -90,6 +103,7 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
   readonly onChannel = (opening: IncomingChannel): void => {
     try {
       if (opening.type === 'session') this.#openSession(opening);
+      else if (this.#isGuest) opening.reject(PROHIBITED, 'this login is for joining sessions only');
       else if (!this.#forwarding().serves(opening))
         opening.reject(UNKNOWN_TYPE, 'this channel is not served here');
     } catch (error) {
@@ -106,6 +120,7 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
       this.#isLast = true;
       return true;
     }
+    if (this.#isGuest) return false;
     try {
       return this.#forwarding().request(name, payload);
     } catch (error) {
@@ -121,6 +136,13 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
   changed(admission: Admission): void {
     this.access.admission = admission;
     this.#forwards?.review();
+    for (const listener of this.#onReview ?? []) listener();
+  }
+
+  onReview(listener: () => void): () => void {
+    const listeners = (this.#onReview ??= new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
   }
 
   cut(why: CutReason, message: string): void {
@@ -130,6 +152,7 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
     host.emit({
       event: 'client.disconnect',
       user: identity.name,
+      ...(identity.impersonator === undefined ? {} : { impersonator: identity.impersonator }),
       login,
       server_id: host.hostId,
       server_hostname: host.hostname,
@@ -163,7 +186,8 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
       opening.reject(SHORTAGE, reason);
       return;
     }
-    this.#parts.serveSession(this.#counted(opening), this, this.#forwarding());
+    if (this.#isGuest) this.#parts.serveGuest(this.#counted(opening), this);
+    else this.#parts.serveSession(this.#counted(opening), this, this.#forwarding());
   }
 
   /** The same opening; the session counts from its acceptance to its end. */
@@ -187,6 +211,8 @@ export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
   #forwarding(): ConnectionForwards {
     const { host, config, dirs, prefixOf } = this.#parts;
     const { account } = this.#admitted;
+    if (account === undefined)
+      throw new GatehouseError('ACCESS_DENIED', 'whoever joins sessions has no account');
     this.#forwards ??= new ConnectionForwards(
       { host, peer: this, account, connectionId: randomUUID(), config, dirs },
       prefixOf(account),

@@ -11,6 +11,7 @@ import { openRecordings } from '../recordings.ts';
 import type { AgentEvent, SshHost } from './context.ts';
 import { startSshService, type SshService, type SshServiceOptions } from './service.ts';
 import { openSessionRuntime } from './session/runtime.ts';
+import { joinServer } from './join/serve.ts';
 import { sessionServer } from './session/serve.ts';
 
 export interface SshOptions {
@@ -44,6 +45,7 @@ export async function openSsh(options: SshOptions): Promise<SshService> {
     limits: options.limits,
     findAccount: (login) => runtime.accounts.find(login),
     prefixOf: (account) => runtime.launcher.prefixOf(account),
+    serveGuest: joinServer({ host, view, live: runtime.live }),
     serveSession: sessionServer({
       host,
       runtime,

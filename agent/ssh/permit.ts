@@ -15,9 +15,10 @@ export interface ForwardConfig {
 /** Why it is refused, for admins; undefined when it is permitted. Asked anew at every channel, as roles change. */
 export function forwardRefusal(
   forward: Forward,
-  { grant, options }: Pick<SshAccess, 'grant' | 'options'>,
+  { grant, options, duties }: Pick<SshAccess, 'grant' | 'options' | 'duties'>,
   config: ForwardConfig,
 ): string | undefined {
+  if (duties.length > 0) return UNSEEN;
   switch (forward) {
     case 'local-tcp':
     case 'local-socket':
@@ -40,3 +41,7 @@ export function forwardRefusal(
         : 'the roles do not permit X11 forwarding (permit_x11_forwarding)';
   }
 }
+
+/** What goes through a forward, nobody who joined would see. */
+const UNSEEN =
+  'the roles require others to join the sessions (require_session_join), which forwards would bypass';

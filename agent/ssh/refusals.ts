@@ -27,6 +27,13 @@ export interface RefusedPerson {
   readonly remoteIp: string;
 }
 
+/** What was refused, as events name it. */
+export interface Asked {
+  readonly action: string;
+  /** kind/name. */
+  readonly resource: string;
+}
+
 export class SshRefusals {
   readonly #context: RefusedContext;
   readonly #noise: RateLimit;
@@ -39,12 +46,12 @@ export class SshRefusals {
     this.#strangers = new RateLimit({ clock, burst: QUIET_AFTER, refillMs: REFILL_MS });
   }
 
-  /** Emits session.rejected and access.denied; returns the text for the person. */
-  denied(person: RefusedPerson, refusal: Refusal): string {
+  /** Emits session.rejected and access.denied; returns the text for the person. By default it was to connect here. */
+  denied(person: RefusedPerson, refusal: Refusal, asked?: Asked): string {
     const denialId = this.#noise.take(person.remoteIp) ? randomUUID() : undefined;
     if (denialId === undefined) return refusal.message;
     const { identity } = person;
-    const resource = `node/${this.#context.hostId}`;
+    const { action, resource } = asked ?? { action: 'connect', resource: `node/${this.#context.hostId}` };
     // Searches for the id begin with the newest event, and the reasons are in the one below.
     this.#reject(person, refusal.message, { denial_id: denialId, resource });
     this.#context.emit({
@@ -54,7 +61,7 @@ export class SshRefusals {
       server_id: this.#context.hostId,
       ...(identity.impersonator === undefined ? {} : { impersonator: identity.impersonator }),
       roles: identity.roles,
-      action: 'connect',
+      action,
       resource,
       reasons: refusal.reasons,
     });

@@ -23,7 +23,7 @@ import { LiveConnection, type LiveParts } from './live-connection.ts';
 import { SshMonitor } from './monitor.ts';
 import { NodeGround } from './node-ground.ts';
 import { SshRefusals } from './refusals.ts';
-import type { ServeSession } from './session/parts.ts';
+import type { ServeGuest, ServeSession } from './session/parts.ts';
 
 export type { SshOrigin } from './handshake.ts';
 
@@ -40,6 +40,7 @@ export interface SshServiceOptions {
   /** What stands in front of a program that runs as the account. */
   readonly prefixOf: LiveParts['prefixOf'];
   readonly serveSession: ServeSession;
+  readonly serveGuest: ServeGuest;
 }
 
 export interface SshService {
@@ -83,7 +84,7 @@ class RunningService implements SshService {
   #onEmpty: (() => void) | undefined;
 
   constructor(options: SshServiceOptions) {
-    const { host, view, membership, config, serveSession, prefixOf, findAccount } = options;
+    const { host, view, membership, config, serveSession, serveGuest, prefixOf, findAccount } = options;
     const { clock, log } = host;
     this.#options = options;
     this.#ground = new NodeGround({ host, view, fileCopy: config.fileCopy });
@@ -104,6 +105,7 @@ class RunningService implements SshService {
       dirs: this.#dirs,
       refusals: this.#refusals,
       serveSession,
+      serveGuest,
       prefixOf,
       review: ({ question }) => this.#ground.decide(question),
     };

@@ -104,6 +104,7 @@ export async function startSessionHost(about: SessionHostOptions): Promise<Sessi
           login,
           grant,
           roles: ['access'],
+          duties: [],
           options: { ...mergeSessionOptions([{}]), ...mergeTargetOptions([{}]), ...about.options },
           remoteAddress: `127.0.0.1:${socket.remotePort}`,
           localAddress: `127.0.0.1:${socket.localPort}`,
@@ -113,7 +114,9 @@ export async function startSessionHost(about: SessionHostOptions): Promise<Sessi
           openX11: () => Promise.resolve(undefined),
           ...about.forwards,
         };
-        return { onChannel: (opening) => serve(opening, { access, connection }, forwards) };
+        return {
+          onChannel: (opening) => serve(opening, { access, connection, onReview: () => () => {} }, forwards),
+        };
       },
     });
   });

@@ -141,6 +141,7 @@ export function makeTestNode(
         onRequest: () => true,
       });
     },
+    serveGuest: (opening) => opening.reject(1, 'nobody joins here'),
     ...options,
   });
   return {

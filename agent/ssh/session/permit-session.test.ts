@@ -8,6 +8,7 @@ import { sessionRefusal, type SessionRequest } from './permit-session.ts';
 const access = (permitPty: boolean, fileCopy: boolean) => ({
   grant: { permitPty } as SshGrant,
   options: { ...mergeSessionOptions([{}]), ...mergeTargetOptions([{}]), fileCopy },
+  duties: [],
 });
 
 const REQUESTS: readonly (readonly [string, SessionRequest, needs: 'pty' | 'files' | 'nothing' | 'never'])[] =

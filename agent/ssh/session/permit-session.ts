@@ -9,11 +9,14 @@ export type SessionRequest =
   | { readonly what: 'exec'; readonly command: string }
   | { readonly what: 'subsystem'; readonly name: string };
 
-/** Why it is refused, for admins and the person; undefined when it is permitted. */
+/** `hasTerminal`: others can join it. Why it is refused, for admins and the person; undefined when it is permitted. */
 export function sessionRefusal(
   request: SessionRequest,
-  { grant, options }: Pick<SshAccess, 'grant' | 'options'>,
+  { grant, options, duties }: Pick<SshAccess, 'grant' | 'options' | 'duties'>,
+  hasTerminal = false,
 ): string | undefined {
+  const isSeen = request.what === 'terminal' || (request.what !== 'subsystem' && hasTerminal);
+  if (duties.length > 0 && !isSeen) return UNSEEN;
   switch (request.what) {
     case 'terminal':
       return grant.permitPty ? undefined : 'the certificate does not permit a terminal';
@@ -28,3 +31,5 @@ export function sessionRefusal(
 }
 
 const NO_FILES = 'the roles do not permit copying files (ssh_file_copy)';
+const UNSEEN =
+  'the roles require others to join the sessions (require_session_join), which needs a terminal: ssh -t';

@@ -16,11 +16,14 @@ import type { SessionForwards, SshPeer } from '../context.ts';
 import { ClientVariables } from '../process/environment.ts';
 import { terminalSettings } from '../process/terminal-settings.ts';
 import type { Terminal } from '../process/terminals.ts';
-import type { ServeSession, SessionParts, TerminalSize } from './parts.ts';
+import type { ServeSession, SessionParts } from './parts.ts';
 import { sessionRefusal, type SessionRequest } from './permit-session.ts';
 import type { Run } from './run.ts';
 import { SessionEvents } from './session-events.ts';
+import { DEFAULT_SIZE, sizeOf } from './terminal-size.ts';
 import { startSession, type Wanted } from './start.ts';
+import { openParty } from '../join/open.ts';
+import type { Party } from '../join/party.ts';
 
 /** What the service calls for each channel of type `session`. */
 export function sessionServer(parts: SessionParts): ServeSession {
@@ -39,8 +42,8 @@ export interface AskedTerminal {
 
 /** The names of RFC 4254 6.10 that sshd passes on too. */
 const SIGNALS = new Set('ABRT ALRM FPE HUP ILL INT KILL PIPE QUIT SEGV TERM USR1 USR2'.split(' '));
-const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 24 };
-const MAX_SIDE = 4096;
+/** How somebody gives up who waits for others. */
+const CTRL_C = 0x03;
 const MAX_EARLY_BYTES = 4 * 1024 ** 2;
 
 class SessionChannel implements ChannelReceiver {
@@ -56,6 +59,8 @@ class SessionChannel implements ChannelReceiver {
   #size = DEFAULT_SIZE;
   #agentSocket: string | undefined;
   #x11: { readonly display: string; close(): void } | undefined;
+  #party: Party | undefined;
+  #stopReview: (() => void) | undefined;
   #isStarted = false;
   #isClosed = false;
   #run: Run | undefined;
@@ -76,6 +81,7 @@ class SessionChannel implements ChannelReceiver {
     this.#received += data.length;
     if (this.#run !== undefined) this.#run.input(data);
     else if (this.#isClosed) this.channel.consumed(data.length);
+    else if (this.#party?.isHeld === true) this.#waits(data);
     else {
       this.#early.push(data);
       this.#earlyBytes += data.length;
@@ -100,8 +106,10 @@ class SessionChannel implements ChannelReceiver {
   onClose(): void {
     this.#isClosed = true;
     this.#early = [];
+    this.#stopReview?.();
     this.#run?.hangUp();
     if (this.#run === undefined) this.#asked?.terminal.close();
+    this.#party?.over();
     this.#x11?.close();
   }
 
@@ -162,8 +170,11 @@ class SessionChannel implements ChannelReceiver {
     const size = sizeOf(windowChange.decode(payload));
     if (this.#asked === undefined) return false;
     this.#size = size;
-    if (this.#run === undefined) this.#asked.terminal.resize(size.columns, size.rows);
-    else this.#run.resize(size);
+    if (this.#run !== undefined) this.#run.resize(size);
+    else {
+      this.#asked.terminal.resize(size.columns, size.rows);
+      this.#party?.resizeOwner(size);
+    }
     return true;
   }
 
@@ -191,7 +202,7 @@ class SessionChannel implements ChannelReceiver {
   }
 
   #isPermitted(request: SessionRequest): boolean {
-    const refusal = sessionRefusal(request, this.#peer.access);
+    const refusal = sessionRefusal(request, this.#peer.access, this.#asked !== undefined);
     if (refusal !== undefined && request.what !== 'terminal') this.#events.rejected(refusal);
     return refusal === undefined;
   }
@@ -199,6 +210,8 @@ class SessionChannel implements ChannelReceiver {
   async #start(wanted: Wanted): Promise<boolean> {
     if (this.#isStarted || !this.#isPermitted(wanted)) return false;
     this.#isStarted = true;
+    if (this.#asked !== undefined) this.#openParty();
+    this.#stopReview = this.#peer.onReview(() => this.#review());
     // Not awaited: the client is told that it starts, and what goes wrong from here on it can read.
     void startSession(this.#parts, {
       wanted,
@@ -206,7 +219,7 @@ class SessionChannel implements ChannelReceiver {
       channel: this.channel,
       peer: this.#peer,
       events: this.#events,
-      asked: this.#asked,
+      terminal: this.#asked && this.#party && { asked: this.#asked, party: this.#party },
       size: () => this.#size,
       variables: this.#variables,
       agentSocket: this.#agentSocket,
@@ -214,7 +227,35 @@ class SessionChannel implements ChannelReceiver {
       isClosed: () => this.#isClosed,
       received: () => this.#received,
     }).then((run) => this.#started(run));
+    if (this.#party?.isHeld === true) this.#dropEarly();
     return true;
+  }
+
+  #openParty(): void {
+    const { channel } = this;
+    this.#party = openParty(this.#parts, { id: this.#id, peer: this.#peer, channel, size: this.#size });
+  }
+
+  /** Roles have changed. A program without a terminal must not go on unseen when others must see it now. */
+  #review(): void {
+    if (this.#party !== undefined) this.#party.review();
+    else if (this.#run !== undefined && this.#peer.access.duties.length > 0) {
+      this.channel.writeStderr(
+        Buffer.from('\r\nthe roles now require others to join this session; it ends\r\n'),
+      );
+      this.#run.hangUp();
+    }
+  }
+
+  /** What is typed before others are there is not kept for later: nobody would see it coming. */
+  #waits(data: Buffer): void {
+    this.channel.consumed(data.length);
+    if (data.includes(CTRL_C)) this.channel.close();
+  }
+
+  #dropEarly(): void {
+    for (const data of this.#early.splice(0)) this.channel.consumed(data.length);
+    this.#earlyBytes = 0;
   }
 
   #started(run: Run | undefined): void {
@@ -222,6 +263,7 @@ class SessionChannel implements ChannelReceiver {
       this.#asked?.terminal.close();
       this.#early = [];
       this.#isClosed = true;
+      this.#party?.over();
       return;
     }
     this.#run = run;
@@ -229,14 +271,8 @@ class SessionChannel implements ChannelReceiver {
       run.hangUp();
       return;
     }
+    if (this.#party === undefined) this.#review();
     for (const data of this.#early.splice(0)) run.input(data);
     if (this.#hasEarlyEnd) run.inputEnd();
   }
-}
-
-function sizeOf({ columns, rows }: TerminalSize): TerminalSize {
-  return {
-    columns: Math.min(columns, MAX_SIDE) || DEFAULT_SIZE.columns,
-    rows: Math.min(rows, MAX_SIDE) || DEFAULT_SIZE.rows,
-  };
 }

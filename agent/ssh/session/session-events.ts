@@ -6,7 +6,7 @@ import type { CopiedFile } from './scp-watch.ts';
 
 export interface SessionEventContext {
   readonly host: SshHost;
-  readonly access: SshAccess;
+  readonly access: Pick<SshAccess, 'identity' | 'login' | 'remoteAddress' | 'localAddress'>;
   readonly sessionId: string;
 }
 
@@ -47,6 +47,16 @@ export class SessionEvents {
       end_time: this.#now(),
       ...exitFields(exit, false),
     });
+  }
+
+  /** Somebody takes part in the session; `access` of these events is theirs. */
+  joined(mode: string): void {
+    this.#emit('session.join', { mode });
+  }
+
+  /** `reason`: why they had to go. */
+  left(mode: string, reason: string | undefined): void {
+    this.#emit('session.leave', { mode, ...(reason === undefined ? {} : { reason }) });
   }
 
   resized(size: TerminalSize): void {

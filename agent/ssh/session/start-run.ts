@@ -7,7 +7,7 @@ import type { Pipe } from '../process/pipes.ts';
 import { recordLogin, recordLogout } from '../process/login-records.ts';
 import { setTerminal } from '../process/set-terminal.ts';
 import { SftpWatch } from '../sftp/watch.ts';
-import type { AskedTerminal } from './serve.ts';
+import type { TerminalWanted } from './start.ts';
 import { forTerminal, messageOfTheDay } from './greeting.ts';
 import { PipeRun } from './pipe-run.ts';
 import type { SessionParts } from './parts.ts';
@@ -16,7 +16,6 @@ import { ScpWatch } from './scp-watch.ts';
 import type { ExitOutcome } from './session-events.ts';
 import type { Prepared } from './start.ts';
 import { TerminalRun } from './terminal-run.ts';
-import { announcementOf } from './announcement.ts';
 
 export async function startPipes(parts: SessionParts, prepared: Prepared): Promise<Run> {
   const { runtime } = parts;
@@ -63,13 +62,16 @@ export async function startPipes(parts: SessionParts, prepared: Prepared): Promi
 export async function startTerminal(
   parts: SessionParts,
   prepared: Prepared,
-  asked: AskedTerminal,
+  { asked, party }: TerminalWanted,
 ): Promise<Run> {
-  const { runtime, host, announced } = parts;
+  const { runtime, host } = parts;
   const { account, program, env, ownEnv, facts, recorder } = prepared;
   const { access } = facts.peer;
   const { terminal, term, settings } = asked;
+  party.command = program.shown;
   if (settings.length > 0) await setTerminal(runtime.terminals, terminal.slave, settings);
+  // Who joined may have left while all this was prepared.
+  await party.admitted();
   const launched = await runtime.launcher.launch({
     account,
     program: program.program,
@@ -86,30 +88,22 @@ export async function startTerminal(
     pid: launched.process.pid ?? 0,
   };
   if (runtime.accounts.isRoot) recordLogin({ ...login, now: host.clock.now() });
-  const size = facts.size();
   const run: TerminalRun = new TerminalRun({
-    id: facts.sessionId,
-    access,
+    party,
     clock: host.clock,
     channel: facts.channel,
     recorder,
     process: launched.process,
     terminal,
     batch: runtime.batch,
-    command: program.shown,
-    size,
     onResize: (now) => facts.events.resized(now),
-    onParticipants: () => announced?.set(run.id, announcementOf(parts, run)),
     onEnd: (exit) => {
-      runtime.live.remove(run.id);
-      announced?.end(run.id);
       if (runtime.accounts.isRoot) recordLogout({ ...login, now: host.clock.now() });
       ended(parts, prepared, { run, exit, startedAt: run.startedAt });
     },
   });
-  runtime.live.add(run);
-  announced?.set(run.id, announcementOf(parts, run));
-  facts.events.started(size, program.shown);
+  facts.events.started(facts.size(), program.shown);
+  party.begin(run);
   if (launched.isHomeless) run.greet(forTerminal(homeless(account)));
   if (program.program.kind === 'shell') run.greet(messageOfTheDay(account));
   endWhenUnrecorded(parts, prepared, run);
@@ -124,10 +118,10 @@ interface Ended {
 
 function ended({ host }: SessionParts, prepared: Prepared, { run, exit, startedAt }: Ended): void {
   const { facts, program, recorder } = prepared;
-  const { events, asked } = facts;
+  const { events, terminal } = facts;
   if (program.shown !== undefined) events.executed(program.shown, exit);
-  if (asked !== undefined || program.shown === undefined) {
-    events.ended({ interactive: asked !== undefined, participants: run.participants, startedAt, exit });
+  if (terminal !== undefined || program.shown === undefined) {
+    events.ended({ interactive: terminal !== undefined, participants: run.participants, startedAt, exit });
   }
   events.data(run.sent, facts.received());
   recorder

@@ -13,6 +13,7 @@ import {
 } from '../process/environment.ts';
 import type { Account } from '../account/passwd.ts';
 import type { SshPeer } from '../context.ts';
+import type { Party } from '../join/party.ts';
 import type { AskedTerminal } from './serve.ts';
 import { closedForLogins } from './greeting.ts';
 import type { SessionParts, TerminalSize } from './parts.ts';
@@ -25,13 +26,19 @@ import type { SessionRequest } from './permit-session.ts';
 
 export type Wanted = Exclude<SessionRequest, { readonly what: 'terminal' }>;
 
+/** A session with a terminal, which others can join. */
+export interface TerminalWanted {
+  readonly asked: AskedTerminal;
+  readonly party: Party;
+}
+
 export interface SessionRequestFacts {
   readonly wanted: Wanted;
   readonly sessionId: string;
   readonly channel: Channel;
   readonly peer: SshPeer;
   readonly events: SessionEvents;
-  readonly asked: AskedTerminal | undefined;
+  readonly terminal: TerminalWanted | undefined;
   readonly size: () => TerminalSize;
   readonly variables: ClientVariables;
   readonly agentSocket: string | undefined;
@@ -63,12 +70,13 @@ export async function startSession(
 ): Promise<Run | undefined> {
   let prepared: Prepared | undefined;
   try {
+    await facts.terminal?.party.admitted();
     prepared = await prepare(parts, facts);
     if (facts.isClosed()) throw new GatehouseError('UNAVAILABLE', 'the client has gone');
-    const { asked } = facts;
-    return asked === undefined
+    const { terminal } = facts;
+    return terminal === undefined
       ? await startPipes(parts, prepared)
-      : await startTerminal(parts, prepared, asked);
+      : await startTerminal(parts, prepared, terminal);
   } catch (error) {
     refuse(parts, facts, error);
     void prepared?.recorder?.end({}).catch(() => {});
@@ -109,7 +117,7 @@ async function prepare(parts: SessionParts, facts: SessionRequestFacts): Promise
 /** A session that must be recorded and cannot be is refused; others go on, which the log tells. */
 function openRecording(
   parts: SessionParts,
-  { peer: { access }, sessionId, asked, size }: SessionRequestFacts,
+  { peer: { access }, sessionId, terminal, size }: SessionRequestFacts,
   { shown }: ChosenProgram,
 ): SessionRecorder | undefined {
   const { host, record } = parts;
@@ -119,7 +127,7 @@ function openRecording(
     return record({
       sessionId,
       // A shell is for people, with a terminal or without.
-      kind: asked === undefined && shown !== undefined ? 'exec' : 'interactive',
+      kind: terminal === undefined && shown !== undefined ? 'exec' : 'interactive',
       mode,
       facts: {
         user: access.identity.name,
@@ -131,7 +139,7 @@ function openRecording(
         protocol: 'ssh',
         'addr.remote': access.remoteAddress,
         ...(shown === undefined ? {} : { command: shown.slice(0, MAX_COMMAND_CHARACTERS) }),
-        ...(asked === undefined ? {} : { term: asked.term, size: sizeText(size()) }),
+        ...(terminal === undefined ? {} : { term: terminal.asked.term, size: sizeText(size()) }),
       },
     });
   } catch (error) {

@@ -1,5 +1,5 @@
 // A program in a terminal: what it draws goes to the client, into the recording and to everybody who joined; what the
-// client types goes in.
+// client types goes in. While its party (../join/party.ts) is held, nothing is shown, and what is typed is dropped.
 //
 //   running ──exit──> exited ──terminal at its end, or silent for a moment──> over
 //      └───────────────────────── hangUp ────────────────────────────────────> over
@@ -7,9 +7,9 @@
 // As with sshd, the session ends with its program: what still holds the terminal in the background gets SIGHUP.
 import type { ChildProcess } from 'node:child_process';
 import type { Clock, Timer } from '#core/clock.ts';
-import type { SshAccess } from '../context.ts';
+import type { Party } from '../join/party.ts';
+import type { Stage } from '../join/people.ts';
 import type { Terminal } from '../process/terminals.ts';
-import type { LiveTerminal, Participant, Screen, Seat } from './live-terminals.ts';
 import { BatchedOutput, type OutputBatch } from './output-batch.ts';
 import { Outlet } from './outlet.ts';
 import type { TerminalSize } from './parts.ts';
@@ -18,17 +18,13 @@ import type { Run, RunParts } from './run.ts';
 import type { ExitOutcome } from './session-events.ts';
 
 export interface TerminalRunParts extends RunParts {
-  readonly id: string;
-  readonly access: SshAccess;
+  readonly party: Party;
   readonly clock: Clock;
   readonly process: ChildProcess;
   /** Owned from now on. */
   readonly terminal: Terminal;
   readonly batch: OutputBatch;
-  readonly command: string | undefined;
-  readonly size: TerminalSize;
   readonly onResize: (size: TerminalSize) => void;
-  readonly onParticipants: (participants: readonly Participant[]) => void;
 }
 
 /** Output of a program that has ended may still be on its way through the kernel. */
@@ -36,33 +32,25 @@ const LINGER_MS = 100;
 /** A program that does not read its terminal is offered the rest again. */
 const RETRY_MS = 5;
 
-export class TerminalRun implements Run, LiveTerminal {
-  readonly id: string;
-  readonly access: SshAccess;
+export class TerminalRun implements Run, Stage {
   readonly startedAt: number;
-  readonly command: string | undefined;
   readonly #parts: TerminalRunParts;
   readonly #outlet: Outlet;
   readonly #output: BatchedOutput;
-  readonly #everJoined = new Set<string>();
-  #viewers: Map<Screen, Participant> | undefined;
+  /** Came while nothing may be shown; a read or two, as no more are made then. */
+  #withheld: Buffer[] = [];
   #typed: Buffer[] = [];
   #retry: Timer | undefined;
-  #size: TerminalSize;
   #exit: ExitOutcome | undefined;
   #sentAtLook = -1;
   #isEnded = false;
   #isOver = false;
 
   constructor(parts: TerminalRunParts) {
-    const { channel, process, recorder, terminal, access, clock } = parts;
+    const { channel, process, recorder, terminal, clock } = parts;
     this.#parts = parts;
-    this.id = parts.id;
-    this.access = access;
-    this.command = parts.command;
     this.startedAt = clock.now();
-    this.#size = parts.size;
-    this.#outlet = new Outlet(channel, recorder, () => terminal.resume());
+    this.#outlet = new Outlet(channel, recorder, () => this.caughtUp());
     this.#output = new BatchedOutput(parts.batch, (data) => this.#show(data));
     process.once('exit', (code, signal) => this.#exited(code, signal));
     terminal.read({
@@ -78,17 +66,8 @@ export class TerminalRun implements Run, LiveTerminal {
     return this.#outlet.sent;
   }
 
-  get size(): TerminalSize {
-    return this.#size;
-  }
-
-  get present(): readonly Participant[] {
-    return [{ user: this.access.identity.name, mode: 'peer' }, ...(this.#viewers?.values() ?? [])];
-  }
-
-  /** Everybody who was ever in it. */
   get participants(): readonly string[] {
-    return [...new Set([this.access.identity.name, ...this.#everJoined])];
+    return this.#parts.party.everyone;
   }
 
   /** Text of the service itself, before the program. */
@@ -97,6 +76,10 @@ export class TerminalRun implements Run, LiveTerminal {
   }
 
   input(data: Buffer): void {
+    if (this.#parts.party.isHeld) {
+      this.#parts.channel.consumed(data.length);
+      return;
+    }
     if (this.#typed.length > 0) {
       this.#typed.push(data);
       return;
@@ -115,17 +98,20 @@ export class TerminalRun implements Run, LiveTerminal {
   }
 
   resize(size: TerminalSize): void {
+    this.#parts.party.resizeOwner(size);
+  }
+
+  fit(size: TerminalSize): void {
     if (this.#isOver) return;
-    this.#size = size;
     const { terminal, recorder, onResize } = this.#parts;
     terminal.resize(size.columns, size.rows);
     recorder?.resize(size.columns, size.rows);
-    for (const screen of this.#viewers?.keys() ?? []) screen.resized(size);
     onResize(size);
   }
 
+  /** A signal is input, too. */
   signal(signal: NodeJS.Signals): void {
-    if (this.#exit === undefined) signalGroup(this.#parts.process, signal);
+    if (this.#exit === undefined && !this.#parts.party.isHeld) signalGroup(this.#parts.process, signal);
   }
 
   hangUp(): void {
@@ -136,31 +122,45 @@ export class TerminalRun implements Run, LiveTerminal {
     this.#over();
   }
 
-  join(participant: Participant, screen: Screen): Seat {
-    this.#viewers ??= new Map();
-    this.#viewers.set(screen, participant);
-    this.#everJoined.add(participant.user);
-    this.#parts.onParticipants(this.present);
-    return {
-      write: (data) => {
-        const isIn = this.#viewers?.has(screen) === true && !this.#isOver;
-        if (isIn && participant.mode === 'peer') this.#typeFrom(data);
-      },
-      leave: () => {
-        if (this.#viewers?.delete(screen) === true && !this.#isOver) this.#parts.onParticipants(this.present);
-      },
-    };
-  }
-
-  #show(data: Buffer): boolean {
-    const isOpen = this.#outlet.output(data);
-    for (const screen of this.#viewers?.keys() ?? []) screen.output(data);
-    return isOpen;
-  }
-
-  /** What those who joined type is dropped while the program does not read: nobody's window holds it back. */
-  #typeFrom(data: Uint8Array): void {
+  /** What a guest types is dropped while the program does not read: nobody's window holds it back. */
+  type(data: Uint8Array): void {
     if (this.#typed.length === 0) this.#parts.terminal.write(data);
+  }
+
+  tell(text: string): void {
+    if (this.#isOver) return;
+    this.#output.end();
+    this.#outlet.output(Buffer.from(text));
+  }
+
+  hold(): void {
+    const { channel } = this.#parts;
+    for (const data of this.#typed.splice(0)) channel.consumed(data.length);
+  }
+
+  release(): void {
+    for (const data of this.#withheld.splice(0)) this.#show(data);
+    this.caughtUp();
+  }
+
+  caughtUp(): void {
+    if (this.#isOpen && !this.#isOver) this.#parts.terminal.resume();
+  }
+
+  /** More may be read. */
+  get #isOpen(): boolean {
+    const { party } = this.#parts;
+    return this.#outlet.isOpen && !party.isHeld && !party.isBehind;
+  }
+
+  /** False: read no more for now. */
+  #show(data: Buffer): boolean {
+    if (this.#parts.party.isHeld) {
+      this.#withheld.push(Buffer.from(data));
+      return false;
+    }
+    const isOpen = this.#outlet.output(data);
+    return this.#parts.party.show(data) && isOpen;
   }
 
   /** Bytes that were taken; the client may send as many again. */
@@ -194,7 +194,7 @@ export class TerminalRun implements Run, LiveTerminal {
   /** Others hold the terminal: when no output came for a moment, and the client took all, it is over. */
   readonly #look = (): void => {
     if (this.#isEnded || this.#isOver) return;
-    if (this.#outlet.isOpen && this.sent === this.#sentAtLook) {
+    if ((this.#isOpen || this.#parts.party.isHeld) && this.sent === this.#sentAtLook) {
       this.#over();
       return;
     }
@@ -211,15 +211,16 @@ export class TerminalRun implements Run, LiveTerminal {
     this.#output.end();
     this.#isOver = true;
     this.#retry?.cancel();
-    const { channel, terminal, watch, onEnd } = this.#parts;
+    const { channel, terminal, watch, recorder, party, onEnd } = this.#parts;
     terminal.close();
     if (this.#exit !== undefined) {
       const { code, signal } = this.#exit;
       tellExit(channel, code ?? null, signal === undefined ? null : (`SIG${signal}` as NodeJS.Signals));
     }
     watch?.end();
-    for (const screen of this.#viewers?.keys() ?? []) screen.ended();
-    this.#viewers = undefined;
+    // Nobody was to see it; that it was there is on record.
+    for (const data of this.#withheld.splice(0)) recorder?.output(data);
+    party.over();
     channel.end();
     channel.close();
     onEnd(this.#exit ?? {});
