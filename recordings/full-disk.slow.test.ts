@@ -117,6 +117,23 @@ test('ok: R16 the disk of the host fills up while sessions run', async (context)
   await spool.close();
 });
 
+test('ok: a host whose disk is full when it starts records once there is room', async (context) => {
+  const place = smallDisk(context, '1m,nr_inodes=2');
+  const failures: RecordingFailure[] = [];
+  const filler = join(place, 'filler');
+  closeSync(openSync(filler, 'w'));
+  const spool = await openOn(place, failures);
+  const recorder = record(spool, sessionId(1), 'best_effort');
+  recorder.output(Buffer.from('lost '));
+  await expect(recorder.flush()).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+  execFileSync('mount', ['-o', 'remount,nr_inodes=100', place]);
+  await clock.advance(10_000);
+  recorder.output(Buffer.from('kept'));
+  await recorder.end({});
+  expect(await printed(readRecording(spoolSource(spool, sessionId(1))))).toBe('kept');
+  await spool.close();
+});
+
 test('ok: the disk of the store fills up while hosts upload', async (context) => {
   const place = smallDisk(context, '8m');
   const host = mkdtempSync(join(tmpdir(), 'gatehouse-host-'));

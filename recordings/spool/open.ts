@@ -5,7 +5,7 @@ import { readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import type { Code } from '#core/errors/codes.ts';
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { ClosedSegment, OpenSegment, RecordingFailure, Spool } from '../spool.ts';
 import { Packer } from '../format/packer.ts';
@@ -31,13 +31,20 @@ export interface SpoolOptions {
   readonly disk?: Disk;
 }
 
-/** Opens the spool, with what dead processes left in it. The caller closes it, after all recorders have ended. */
+/**
+ * Opens the spool, with what dead processes left in it. On a full disk it opens too: sessions are refused or left out
+ * until there is room. STORAGE_FAILED when the folder cannot be used. The caller closes it, after all recorders.
+ */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const own = join(options.dir, `${processName()}.${randomBytes(4).toString('hex')}`);
-  await makeFolder(own);
-  await makeFolder(join(options.dir, QUARANTINE));
   const spool = new DirSpool(options, own);
-  await spool.adopt();
+  try {
+    await spool.prepare();
+    await spool.adopt();
+  } catch (error) {
+    if (!isCode(error, 'STORAGE_FULL')) throw error;
+    options.log.warn({ error }, 'recording: no space for the spool');
+  }
   return spool;
 }
 
@@ -48,6 +55,7 @@ class DirSpool implements Spool {
   readonly #own: string;
   readonly #options: SpoolOptions;
   readonly #disk: Disk;
+  #isPrepared = false;
   #used = 0;
   readonly #open = new Set<SpoolSegment>();
   readonly #closed = new Map<string, ClosedSegment[]>();
@@ -71,6 +79,13 @@ class DirSpool implements Spool {
     );
   }
 
+  /** Makes the folders. May be called again. */
+  async prepare(): Promise<void> {
+    await makeFolder(this.#own);
+    await makeFolder(join(this.dir, QUARANTINE));
+    this.#isPrepared = true;
+  }
+
   usedBytes(): number {
     return this.#used;
   }
@@ -78,6 +93,7 @@ class DirSpool implements Spool {
   async begin(session: string, number: number, header: Uint8Array): Promise<OpenSegment> {
     const path = this.#path({ session, number, state: 'part' });
     try {
+      if (!this.#isPrepared) await this.prepare();
       const file = await makeFile(path);
       const segment = openSegment({
         file,
@@ -166,6 +182,7 @@ class DirSpool implements Spool {
   }
 
   async #adopt(): Promise<number> {
+    if (!this.#isPrepared) await this.prepare();
     const moved = new Map<string, number>();
     for (const folder of await readdir(this.dir, { withFileTypes: true })) {
       const isDead = folder.name.startsWith(LEFT) || !isRunning(folder.name.split('.')[0] ?? '');
