@@ -105,14 +105,17 @@ fetch_node_for_npm() {
 }
 
 # Debian's npm names its node by path, so npm is given ours by hand where it is a script for node.
-npm_ci() {
-  set -- ci --no-audit --no-fund --loglevel=error
+run_npm() {
+  set -- "$@" --no-audit --no-fund --loglevel=error
   npm=$(command -v npm)
   case $(head -n 1 "$npm") in
     '#!'*node*) node --no-deprecation "$npm" "$@" </dev/null ;;
     *) npm "$@" </dev/null ;;
   esac
 }
+
+# No package runs code of its own while it is installed, but the one that brings the runtime.
+npm_ci() { run_npm ci --ignore-scripts && run_npm rebuild node --foreground-scripts; }
 
 check_runtime() {
   [ -x "$runtime" ] || fail "$runtime is missing although npm ci ended well: npm did not run the install script of

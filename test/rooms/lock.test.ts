@@ -10,6 +10,7 @@ interface Locked {
   readonly integrity?: string;
   readonly resolved?: string;
   readonly hasInstallScript?: boolean;
+  readonly dev?: boolean;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
@@ -43,12 +44,17 @@ test('ok: the builds for all platforms are locked, or npm ci refuses the file', 
   expect(missing).toEqual([]);
 });
 
-test('ok: only the packages of allowScripts, and fsevents, run code while installing', () => {
+test('ok: of the packages that are shipped, only those of allowScripts run code while installing', () => {
   const scripts = packages
-    .filter(([, locked]) => locked.hasInstallScript === true)
+    .filter(([, locked]) => locked.hasInstallScript === true && locked.dev !== true)
     .map(([path]) => path.slice(13));
-  const allowed = [...Object.keys(manifest.allowScripts), 'fsevents'];
-  expect(scripts.filter((name) => !allowed.includes(name))).toEqual([]);
+  expect(scripts.filter((name) => !Object.keys(manifest.allowScripts).includes(name))).toEqual([]);
+});
+
+test('ok: setup lets no other package run code either', () => {
+  const setup = readFileSync(join(ROOT, 'hack/setup/setup.sh'), 'utf8');
+  expect(setup).toContain('run_npm ci --ignore-scripts && run_npm rebuild node');
+  expect(Object.keys(manifest.allowScripts)).toEqual(['node']);
 });
 
 test('ok: the pinned node has a digest for the platform of the tests', () => {
