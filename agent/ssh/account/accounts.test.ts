@@ -10,13 +10,13 @@ const missing: CommandOutcome = { ok: false, reason: 'exit code 2', exitCode: 2 
 
 describe('passwd', () => {
   it('ok: an entry', () => {
-    const account = { name: 'joe', uid: 1001, gid: 1002, home: '/home/joe', shell: '/bin/bash' };
+    const account = { name: 'joe', uid: 1001, gid: 1002, home: '/home/joe', loginShell: '/bin/bash' };
     expect(parsePasswd(JOE, 'joe')).toEqual(account);
     expect(parsePasswd(`other:x:1:1::/:/bin/sh\n${JOE}`, 'joe')).toEqual(account);
   });
   it('ok: what is left out has a default', () => {
-    expect(parsePasswd('joe:x:1:2:::', 'joe')).toMatchObject({ home: '/', shell: '/bin/sh' });
-    expect(parsePasswd('joe:x:1:2::home:bash', 'joe')).toMatchObject({ home: '/', shell: '/bin/sh' });
+    expect(parsePasswd('joe:x:1:2:::', 'joe')).toMatchObject({ home: '/', loginShell: '/bin/sh' });
+    expect(parsePasswd('joe:x:1:2::home:bash', 'joe')).toMatchObject({ home: '/', loginShell: '/bin/sh' });
   });
   it.each([
     ['the entry of another name', 'root:x:0:0::/root:/bin/sh', '0'],

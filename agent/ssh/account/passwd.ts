@@ -9,8 +9,8 @@ export interface Account {
   readonly gid: number;
   /** Absolute; need not exist. */
   readonly home: string;
-  /** The login shell: absolute, need not exist. */
-  readonly shell: string;
+  /** Absolute; need not exist. */
+  readonly loginShell: string;
 }
 
 const DEFAULT_SHELL = '/bin/sh';
@@ -23,7 +23,7 @@ const DAY_MS = 86_400_000;
  */
 export function parsePasswd(output: string, login: string): Account | undefined {
   for (const line of output.split('\n')) {
-    const [name, , uid, gid, , home = '', shell = '', ...rest] = line.split(':');
+    const [name, , uid, gid, , home = '', loginShell = '', ...rest] = line.split(':');
     if (name !== login || rest.length > 0) continue;
     const ids = [readId(uid), readId(gid)] as const;
     if (ids[0] === undefined || ids[1] === undefined) continue;
@@ -32,7 +32,7 @@ export function parsePasswd(output: string, login: string): Account | undefined 
       uid: ids[0],
       gid: ids[1],
       home: isAbsolute(home) ? home : '/',
-      shell: isAbsolute(shell) ? shell : DEFAULT_SHELL,
+      loginShell: isAbsolute(loginShell) ? loginShell : DEFAULT_SHELL,
     };
   }
   return undefined;

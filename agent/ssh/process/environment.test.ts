@@ -99,7 +99,7 @@ WITH=a=b
 });
 
 describe('sessions', () => {
-  const account = { name: 'joe', uid: 1001, gid: 1001, home: '/home/joe', shell: '/bin/bash' };
+  const account = { name: 'joe', uid: 1001, gid: 1001, home: '/home/joe', loginShell: '/bin/bash' };
   it('ok: what every login has; the machine may set PATH and nothing that says who it is', () => {
     const env = accountEnvironment(account, { PATH: '/opt/bin', HOME: '/evil', USER: 'root' });
     expect(env).toEqual({

@@ -55,7 +55,7 @@ export function accountEnvironment(
     HOME: account.home,
     USER: account.name,
     LOGNAME: account.name,
-    SHELL: account.shell,
+    SHELL: account.loginShell,
     MAIL: `/var/mail/${account.name}`,
   };
 }

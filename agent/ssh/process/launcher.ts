@@ -96,7 +96,7 @@ export class Launcher {
   ): string[] {
     const own = Object.entries(ownEnv).map(([name, value]) => `${name}=${value}`);
     const goHome = how.isOther && !how.isHomeless ? [`--chdir=${account.home}`] : [];
-    const name = program.kind === 'shell' && how.canName ? [`--argv0=-${baseName(account.shell)}`] : [];
+    const name = program.kind === 'shell' && how.canName ? [`--argv0=-${baseName(account.loginShell)}`] : [];
     if (own.length + goHome.length + name.length === 0) return [];
     return [this.#tool('env'), ...goHome, ...name, ...own];
   }
@@ -127,23 +127,23 @@ export class Launcher {
 }
 
 function shellWords({ account, program }: LaunchOptions, canName: boolean): string[] {
-  if (program.kind === 'command') return [account.shell, '-c', program.command];
-  return !canName && TAKES_LOGIN_OPTION.has(baseName(account.shell))
-    ? [account.shell, '-l']
-    : [account.shell];
+  if (program.kind === 'command') return [account.loginShell, '-c', program.command];
+  return !canName && TAKES_LOGIN_OPTION.has(baseName(account.loginShell))
+    ? [account.loginShell, '-l']
+    : [account.loginShell];
 }
 
 /** A shell with "=" in its path would be a variable to env. */
-function requireShell({ shell }: Account): void {
+function requireShell({ loginShell }: Account): void {
   try {
-    accessSync(shell, constants.X_OK);
-    if (!shell.includes('=') && statSync(shell).isFile()) return;
+    accessSync(loginShell, constants.X_OK);
+    if (!loginShell.includes('=') && statSync(loginShell).isFile()) return;
   } catch {
     // The same message.
   }
   throw new GatehouseError(
     'NOT_FOUND',
-    `the login shell ${JSON.stringify(shell)} cannot be run on this server`,
+    `the login shell ${JSON.stringify(loginShell)} cannot be run on this server`,
   );
 }
 

@@ -1,30 +1,20 @@
 // The one door to the native part of @lydell/node-pty: openpty(3) and TIOCSWINSZ, which Node cannot do. Its JavaScript
 // part is left aside: it starts processes its own way and reads terminals into strings.
-import { createRequire } from 'node:module';
+import { requireBinary } from '@lydell/node-pty/requireBinary.js';
 import { GatehouseError } from '#core/errors/error.ts';
 
-export interface NativePty {
-  /** Neither descriptor closes on exec: see terminals.ts. */
-  open(
-    columns: number,
-    rows: number,
-  ): { readonly master: number; readonly slave: number; readonly pty: string };
-  resize(master: number, columns: number, rows: number): void;
-}
+/** Descriptors that it opens do not close on exec: see terminals.ts. */
+export type NativePty = ReturnType<typeof requireBinary>;
 
 /** NOT_SUPPORTED when there is no build for this platform. */
 export function loadNativePty(): NativePty {
-  const require = createRequire(import.meta.url);
   try {
-    const loader = require('@lydell/node-pty/requireBinary.js') as {
-      requireBinary(file: string): NativePty;
-    };
-    return loader.requireBinary('pty.node');
-  } catch (error) {
+    return requireBinary('pty.node');
+  } catch (cause) {
     throw new GatehouseError(
       'NOT_SUPPORTED',
       `terminals need @lydell/node-pty, which has no build for ${process.platform}-${process.arch} here; commands without a terminal work`,
-      { cause: error },
+      { cause },
     );
   }
 }

@@ -91,12 +91,12 @@ async function pipesOfShell(): Promise<Pipe[] | undefined> {
   }
 }
 
-function isReady(shell: ChildProcess): Promise<void> {
+function isReady(maker: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
-    shell.stdin?.on('error', () => {});
-    shell.stdout?.once('data', () => resolve());
-    shell.once('error', reject);
-    shell.once('exit', () => reject(new GatehouseError('UNAVAILABLE', 'the shell ended')));
+    maker.stdin?.on('error', () => {});
+    maker.stdout?.once('data', () => resolve());
+    maker.once('error', reject);
+    maker.once('exit', () => reject(new GatehouseError('UNAVAILABLE', 'the shell ended')));
   });
 }
 

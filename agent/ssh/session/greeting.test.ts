@@ -11,7 +11,7 @@ let account: Account;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-motd-'));
   files = { messages: [join(folder, 'dynamic'), join(folder, 'motd')], noLogin: join(folder, 'nologin') };
-  account = { name: 'joe', uid: 1000, gid: 1000, home: join(folder, 'home'), shell: '/bin/sh' };
+  account = { name: 'joe', uid: 1000, gid: 1000, home: join(folder, 'home'), loginShell: '/bin/sh' };
   mkdirSync(account.home);
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));

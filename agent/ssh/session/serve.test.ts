@@ -113,7 +113,9 @@ async function house(
   const forwards = { openAgent: async () => undefined, openX11: async () => undefined };
   const pair = await connectedPair({
     clock: systemClock,
-    server: (connection) => ({ onChannel: (opening) => serve(opening, { access, connection, onReview: () => () => {} }, forwards) }),
+    server: (connection) => ({
+      onChannel: (opening) => serve(opening, { access, connection, onReview: () => () => {} }, forwards),
+    }),
   });
   pairs.push(pair);
   return {
@@ -564,7 +566,7 @@ describe('recordings', () => {
     const before = seen;
     await session.request('window-change', NOTHING);
     expect(seen).toBe(before);
-    while (seen < 1_000_000) {
+    for (let rounds = 0; seen < 1_000_000 && rounds < 1_000_000; rounds++) {
       const last = seen;
       go();
       await until('more', () => seen > last);
