@@ -68,6 +68,28 @@ export function list(about: About): Flag<readonly string[] | undefined> {
   };
 }
 
+/** May be given several times; each is taken as it is. */
+export function texts(about: About): Flag<readonly string[]> {
+  return {
+    value: 'TEXT',
+    ...about,
+    isRepeated: true,
+    read: (given, name) => given.map((one) => named(name, () => requireText(one))),
+  };
+}
+
+/** A switch that means more when it is given twice; how often it was. */
+export function count(about: Omit<About, 'value'>): Flag<number> {
+  return {
+    ...about,
+    isRepeated: true,
+    read(given, name) {
+      if (given.every((one) => one === 'true')) return given.length;
+      throw usage(`--${name}: takes no value`);
+    },
+  };
+}
+
 export function toggle(about: Omit<About, 'value'>): Flag<boolean> {
   return single(about, false, (given) => {
     if (given === 'true' || given === 'false') return given === 'true';
@@ -163,6 +185,10 @@ interface CommandDefinition<C, F extends Flags> {
   readonly about?: string;
   /** Whole command lines. */
   readonly examples: readonly string[];
+  /** With so many words given, all that follows is taken as it is, flags included: a command for another machine. */
+  readonly literalAfter?: number;
+  /** The exit code when it fails, where 1 means something else. */
+  readonly failureCode?: number;
   run(context: C, given: Given<F>): Promise<ExitCode | void>;
 }
 

@@ -40,3 +40,8 @@ export interface Io {
 export function hasColours(sink: Sink, env: Io['env']): boolean {
   return sink.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
 }
+
+/** A terminal to type into. */
+export function hasTerminal({ stdin }: Pick<Io, 'stdin'>): boolean {
+  return stdin.isTTY === true;
+}

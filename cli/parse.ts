@@ -72,8 +72,9 @@ export function readArguments<C, G extends Flags>(
   let wantsHelp = call.wantsHelp;
   for (let at = 0; at < call.rest.length; at++) {
     const word = call.rest[at] ?? '';
-    if (word === '--') {
-      words.push(...call.rest.slice(at + 1));
+    const isLiteral = words.length === command.literalAfter;
+    if (isLiteral || word === '--') {
+      words.push(...call.rest.slice(isLiteral ? at : at + 1));
       break;
     }
     if (HELP.has(word)) wantsHelp = true;
@@ -111,17 +112,24 @@ function readFlag(
   path: readonly string[],
 ): number {
   const word = words[at] ?? '';
-  const { name, flag, attached } = word.startsWith('--')
-    ? longFlag(flags, word, path)
-    : shortFlag(flags, word, path);
-  const before = texts.get(name) ?? [];
-  if (before.length > 0 && !flag.isRepeated) throw usage(`--${name} is given twice`);
+  const isLong = word.startsWith('--');
+  const { name, flag, attached, more } = isLong ? longFlag(flags, word, path) : shortFlag(flags, word, path);
+  if (more !== undefined) {
+    putText(texts, name, flag, 'true');
+    return readFlag(flags, [`-${more}`, ...words.slice(at + 1)], 0, texts, path);
+  }
   if (attached === undefined && flag.value !== undefined) {
-    texts.set(name, [...before, requireValue(name, flag.value, words[at + 1])]);
+    putText(texts, name, flag, requireValue(name, flag.value, words[at + 1]));
     return 1;
   }
-  texts.set(name, [...before, attached ?? 'true']);
+  putText(texts, name, flag, attached ?? 'true');
   return 0;
+}
+
+function putText(texts: Map<string, string[]>, name: string, flag: Flag<unknown>, text: string): void {
+  const before = texts.get(name) ?? [];
+  if (before.length > 0 && !flag.isRepeated) throw usage(`--${name} is given twice`);
+  texts.set(name, [...before, text]);
 }
 
 /** A word that begins with a dash is the next flag; as a value it can be written after "=". */
@@ -134,6 +142,8 @@ interface FoundFlag {
   readonly name: string;
   readonly flag: Flag<unknown>;
   readonly attached?: string | undefined;
+  /** Letters of further flags in the same word: `-NT`. */
+  readonly more?: string | undefined;
 }
 
 function longFlag(flags: Flags, word: string, path: readonly string[]): FoundFlag {
@@ -145,14 +155,17 @@ function longFlag(flags: Flags, word: string, path: readonly string[]): FoundFla
   throw unknownFlag(`--${name.slice(0, 64)}`, hint === undefined ? undefined : `--${hint}`, path);
 }
 
-/** `-c FILE`, `-cFILE` and `-c=FILE`. */
+/** `-c FILE`, `-cFILE`, `-c=FILE`; switches may share a word: `-NT`, `-tt`. */
 function shortFlag(flags: Flags, word: string, path: readonly string[]): FoundFlag {
   const entry = Object.entries(flags).findLast(([, flag]) => flag.short === word.charAt(1));
   if (entry === undefined) throw unknownFlag(word.slice(0, 64), undefined, path);
   const [name, flag] = entry;
   const attached = word.slice(2).replace(/^=/, '');
-  if (attached !== '' && flag.value === undefined)
-    throw unknownFlag(word.slice(0, 64), `-${word.charAt(1)}`, path);
+  if (attached !== '' && flag.value === undefined) {
+    const isKnown = Object.values(flags).some(({ short }) => short === word.charAt(2));
+    if (!isKnown) throw unknownFlag(word.slice(0, 64), `-${word.charAt(1)}`, path);
+    return { name, flag, more: word.slice(2) };
+  }
   return { name, flag, attached: attached === '' ? undefined : attached };
 }
 

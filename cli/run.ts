@@ -2,7 +2,7 @@
 // and an exit code. 0: done; 1: failed, or the answer is no; 2: the command line is not understood.
 import { hostname, homedir } from 'node:os';
 import { systemClock } from '#core/clock.ts';
-import type { Flags, Program } from './arguments.ts';
+import type { Command, Flags, Program } from './arguments.ts';
 import { formatError } from './format/error.ts';
 import { hasColours, type Io } from './io.ts';
 import { findCommand, readArguments } from './parse.ts';
@@ -15,8 +15,9 @@ export async function runProgram<C, G extends Flags>(
   words: readonly string[],
   io: Io,
 ): Promise<number> {
+  let failureCode: number | undefined;
   try {
-    return await run(program, words, io);
+    return await run(program, words, io, (command) => (failureCode = command.failureCode));
   } catch (error) {
     const { text, exitCode } = formatError(error, {
       asJson: wantsJson(words),
@@ -24,7 +25,7 @@ export async function runProgram<C, G extends Flags>(
       colours: hasColours(io.stderr, io.env),
     });
     io.stderr.write(text);
-    return exitCode;
+    return exitCode === EXIT.failed ? (failureCode ?? exitCode) : exitCode;
   }
 }
 
@@ -32,6 +33,7 @@ async function run<C, G extends Flags>(
   program: Program<C, G>,
   words: readonly string[],
   io: Io,
+  onCommand: (command: Command<C>) => void,
 ): Promise<number> {
   const call = findCommand(program, words);
   if (call.wantsVersion) {
@@ -45,6 +47,7 @@ async function run<C, G extends Flags>(
     return isAsked ? EXIT.ok : EXIT.usage;
   }
   const command = await call.verb.load();
+  onCommand(command);
   const { globals, given, wantsHelp } = readArguments(program, call, command);
   if (wantsHelp) {
     const { commandHelp } = await import('./help.ts');

@@ -44,6 +44,11 @@ export const gate: Program<Gate> = {
       load: async () => (await import('./ls.ts')).ls,
     },
     {
+      name: 'ssh',
+      says: 'Open a shell on a server, or run a command there.',
+      load: async () => (await import('./ssh.ts')).ssh,
+    },
+    {
       name: 'proxy',
       says: 'Bring other programs through the proxy.',
       verbs: [

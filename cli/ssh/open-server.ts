@@ -1,0 +1,78 @@
+// An SSH connection to a server, through the proxy: TLS to the proxy, and inside it SSH whose other end is the server
+// itself, proven by its certificate. The proxy sees bytes pass and holds no key to them.
+import { GatehouseError, isCode } from '#core/errors/error.ts';
+import type { Clock } from '#core/clock.ts';
+import { silentLog } from '#core/log.ts';
+import { connectSsh } from '#wire/ssh/connect.ts';
+import type { ConnectionHandlers, SshConnection, SshLimits } from '#wire/ssh/ssh.ts';
+import type { Profile, ProfileProxy } from '../profile/profile.ts';
+import { HOST_CERTIFICATE_ALGORITHMS, hostNamesOf, requireHost } from './host-certificate.ts';
+import type { SshIdentity } from './identity.ts';
+import { reachServer } from './reach.ts';
+
+export interface ServerAddress {
+  /** Name, id or address, for the proxy. */
+  readonly target: string;
+  readonly port?: number | undefined;
+  /** What its certificate must say, when that is not `target`. */
+  readonly names?: readonly string[];
+}
+
+export interface OpenServerOptions {
+  readonly clock: Clock;
+  readonly profile: Profile & { readonly proxy: ProfileProxy };
+  readonly identity: SshIdentity;
+  readonly server: ServerAddress;
+  readonly login: string;
+  readonly limits?: Partial<SshLimits>;
+  readonly handlers?: ConnectionHandlers;
+  /** Text of the server for the person; not safe for a terminal yet. */
+  readonly onBanner?: (text: string) => void;
+  /** Fires when the person does not want it any more. */
+  readonly signal?: AbortSignal;
+}
+
+const MIB = 1024 ** 2;
+/** More than OpenSSH's 2 MiB: on a long way a transfer goes as fast as the window allows. */
+const WINDOW_BYTES = 4 * MIB;
+
+/**
+ * The caller disconnects. Rejects as reachServer and connectSsh; CERTIFICATE_INVALID when the server is not the one that
+ * was asked for: nothing of the user was sent to it then.
+ */
+export async function openServer(options: OpenServerOptions): Promise<SshConnection> {
+  const { clock, profile, identity, server, login, signal } = options;
+  const { target, port, names = hostNamesOf(target) } = server;
+  const request = { target, cluster: profile.cluster, ...(port === undefined ? {} : { port }) };
+  const socket = await reachServer({ profile, clock, request });
+  const onAbort = (): void => void socket.destroy();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) socket.destroy();
+  try {
+    return await connectSsh({
+      socket,
+      clock,
+      log: silentLog,
+      user: login,
+      keys: [identity.key],
+      hostAlgorithms: HOST_CERTIFICATE_ALGORITHMS,
+      verifyHost: ({ blob }) =>
+        requireHost(blob, { authorities: identity.authorities, names, now: clock.now() }),
+      limits: { windowBytes: WINDOW_BYTES, ...options.limits },
+      ...(options.handlers === undefined ? {} : { handlers: options.handlers }),
+      ...(options.onBanner === undefined ? {} : { onBanner: options.onBanner }),
+    });
+  } catch (error) {
+    throw explain(error, `${login}@${target}`);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** What the server says to a certificate that it does not take is in its banner. */
+function explain(error: unknown, who: string): unknown {
+  if (!isCode(error, 'ACCESS_DENIED')) return error;
+  return new GatehouseError('ACCESS_DENIED', `${who}: the server does not let this login in`, {
+    cause: error,
+  });
+}
