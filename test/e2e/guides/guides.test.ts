@@ -9,7 +9,7 @@ import { matches, readSteps, Shell } from './transcript.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 const GUIDES = join(ROOT, 'docs/guide');
 /** The ports a guide uses, and what stands for them here. */
-const PORTS = ['3025', '3000'];
+const PORTS = ['3025', '3000', '3022', '3023', '3080'];
 
 test.each([
   [['a', 'b'], ['a', 'b'], true],
