@@ -79,6 +79,18 @@ describe('batches', () => {
     expect(output.add(text('x'))).toBe(false);
     expect(output.add(text('x'))).toBe(false);
   });
+  it('ok: after a stop it is asked anew, so that reading that was resumed goes on', async () => {
+    const { writes, write, state } = collector();
+    state.isOpen = false;
+    const output = new BatchedOutput(new OutputBatch(), write);
+    expect(output.add(text('a'))).toBe(false);
+    state.isOpen = true;
+    expect(output.add(text('b'))).toBe(true);
+    expect(output.add(text('c'))).toBe(true);
+    expect(writes).toEqual(['a', 'b']);
+    for (let i = 0; i < 4; i++) await turn();
+    expect(writes).toEqual(['a', 'b', 'c']);
+  });
 });
 
 describe('outlet', () => {

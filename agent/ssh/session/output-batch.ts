@@ -53,10 +53,14 @@ export class BatchedOutput implements BatchOwner {
     this.#write = write;
   }
 
-  /** What `write` said last: false when no more should be read for now. */
+  /** False when no more should be read for now. */
   add(data: Buffer): boolean {
-    if (this.#isHot) this.#batch.add(this, data);
-    else {
+    if (this.#isHot) {
+      const wasOpen = this.#isOpen;
+      this.#batch.add(this, data);
+      // Nobody tells when there is room again: what is read after a "no" leaves at once, and the answer is a new one.
+      if (!wasOpen) this.#batch.flush(this);
+    } else {
       this.#isHot = true;
       this.#isOpen = this.#write(data);
       setImmediate(this.#look);
