@@ -13,6 +13,7 @@ import { Secret } from '#core/secret.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
 import { openCredentialDir } from './credentials-dir.ts';
 import type { HostRecord } from './credentials.ts';
+import { renewalTime } from './member/membership.ts';
 import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from './join.ts';
 
 const TOKEN = 'e94d68a8a1e5821dbd79d03a960644f0';
@@ -80,6 +81,20 @@ it('ok: a token becomes an identity, once; later starts need no token and ask no
   expect(lines.join('\n')).not.toMatch(/warn/);
 });
 
+it('ok: an identity of fewer roles gives way where that is allowed, and is kept otherwise', async () => {
+  const both = 'bothbothbothbothbothbothboth';
+  const expires = new Date(house.clock.now() + 3_600_000).toISOString();
+  await house.put('token', both, { roles: ['node', 'proxy'] }, { expires });
+  const first = await becomeMember(options());
+  const more = { roles: ['proxy', 'node'], token: new Secret(both) } as const;
+  expect((await refusal(becomeMember(options(more)))).code).toBe('BAD_REQUEST');
+  const second = await becomeMember(options({ ...more, mayRejoin: true }));
+  expect(second).toMatchObject({ roles: ['proxy', 'node'], generation: 2 });
+  expect(second.certificates.host_id).not.toBe(first.certificates.host_id);
+  const third = await becomeMember(options({ ...more, mayRejoin: true }));
+  expect(third.certificates.host_id).toBe(second.certificates.host_id);
+});
+
 it('ok: without a pin it joins, and warns', async () => {
   await becomeMember(options({ caPins: [] }));
   expect(lines.filter((line) => line.startsWith('warn')).join()).toContain('pin');
@@ -92,6 +107,9 @@ it('ok: renewed, it is the same host with new keys, and the old record cannot be
   expect(second.generation).toBe(2);
   expect(second.tls_private_key).not.toBe(first.tls_private_key);
   await beat(second);
+  expect(renewalTime(second, 'web-1', ['10.0.0.7'])).toBeGreaterThan(house.clock.now());
+  expect(renewalTime(second, 'web-1', ['10.0.0.7', 'Proxy.example.com'])).toBe(0);
+  expect(renewalTime(second, 'web-2', ['10.0.0.7'])).toBe(0);
   expect((await refusal(renewIdentity(first, options()))).code).toBe('CONDITION_FAILED');
   expect((await openCredentialDir(folder).load())?.tls_private_key).toBe(second.tls_private_key);
 });

@@ -6,6 +6,8 @@
 import type { Api } from '../api.ts';
 import type { CredentialStore, HostRecord } from '../credentials.ts';
 import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from '../join.ts';
+import { formatIp, parseIp } from '#core/certs/ip-address.ts';
+import { parseSshCertificateLine } from '#core/certs/ssh/certificate.ts';
 import { parseX509 } from '#core/certs/x509/parse.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { sleep, type Clock } from '#core/clock.ts';
@@ -110,13 +112,13 @@ class RunningMembership implements Membership {
   }
 
   async #keepFresh(): Promise<void> {
-    const { clock, log, nodeName } = this.#options;
+    const { clock, log, nodeName, addresses } = this.#options;
     const { signal } = this.#closing;
     let failures = 0;
     let notBefore = 0;
     while (this.#current !== undefined) {
       const { record } = this.#current;
-      const waitMs = Math.max(renewalTime(record, nodeName), notBefore) - clock.now();
+      const waitMs = Math.max(renewalTime(record, nodeName, addresses), notBefore) - clock.now();
       if (waitMs > 0) {
         await sleep(clock, Math.min(waitMs, MAX_SLEEP_MS), signal);
         continue;
@@ -164,9 +166,17 @@ class RunningMembership implements Membership {
 const expiryOf = ({ certificates }: HostRecord): number =>
   parseX509(derFromPem(certificates.tls_certificate)).notAfter;
 
-/** When two thirds of the certificate's time are over; at once when it is for another name. */
-export function renewalTime(record: HostRecord, nodeName: string): number {
-  if (record.node_name !== nodeName) return 0;
+/** When two thirds of the certificate's time are over; at once when it lacks a name that the host has now. */
+export function renewalTime(record: HostRecord, nodeName: string, addresses: readonly string[]): number {
+  if (record.node_name !== nodeName || !hasNames(record, addresses)) return 0;
   const { notBefore, notAfter } = parseX509(derFromPem(record.certificates.tls_certificate));
   return notBefore + Math.floor(((notAfter - notBefore) * 2) / 3);
+}
+
+function hasNames({ certificates }: HostRecord, addresses: readonly string[]): boolean {
+  const { principals } = parseSshCertificateLine(certificates.ssh_certificate);
+  return addresses.every((address) => {
+    const ip = parseIp(address);
+    return principals.includes(ip === undefined ? address.toLowerCase() : formatIp(ip));
+  });
 }
