@@ -13,6 +13,8 @@ const BIN = fileURLToPath(new URL('../../bin/', import.meta.url));
 export interface DaemonSetup {
   /** Text of the config file. Default: auth and node on free ports of loopback, cluster test.example.com. */
   readonly config?: string;
+  /** The same, when it must name the data folder. */
+  readonly makeConfig?: (dataDir: string) => string;
   /** Further words of the command line, after `start`. */
   readonly args?: readonly string[];
   /** A folder that outlives the daemon; a temporary one, removed at stop, otherwise. */
@@ -80,8 +82,9 @@ export function startDaemon(setup: DaemonSetup = {}): TestDaemon {
   const folder = setup.folder ?? mkdtempSync(join(tmpdir(), 'gatehouse-daemon-'));
   const dataDir = join(folder, 'data');
   const configPath = join(folder, 'gatehouse.yaml');
-  if (setup.config !== undefined || !existsSync(configPath)) {
-    writeFileSync(configPath, setup.config ?? loopbackConfig(dataDir));
+  const config = setup.config ?? setup.makeConfig?.(dataDir);
+  if (config !== undefined || !existsSync(configPath)) {
+    writeFileSync(configPath, config ?? loopbackConfig(dataDir));
   }
   const child = spawn(join(BIN, 'gatehouse'), ['start', `--config=${configPath}`, ...(setup.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -67,7 +67,7 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
     tests: true,
   },
   'node:tls': {
-    from: ['auth/', 'client/', 'agent/', 'daemon/', 'proxy/', 'wire/'],
+    from: ['cli/', 'auth/', 'client/', 'agent/', 'daemon/', 'proxy/', 'wire/'],
     why: 'sockets belong to the ends',
     tests: true,
   },
