@@ -10,9 +10,10 @@ import { actionOnLeave, unmetDuties, type JoinDuty } from '#core/access/require-
 import { GatehouseError } from '#core/errors/error.ts';
 import type { SshAccess, SshHost } from '../context.ts';
 import type { TerminalSize } from '../session/parts.ts';
-import { SessionEvents } from '../session/session-events.ts';
+import { SessionEvents } from '#client/audit/session-events.ts';
 import type { Guest, Stage } from './people.ts';
 import { OutputTail } from './tail.ts';
+import { Guests } from './guests.ts';
 import { notice, waitingFor } from './words.ts';
 
 export interface PartyParts {
@@ -29,7 +30,6 @@ export interface PartyParts {
   readonly onOver: () => void;
 }
 
-const MAX_GUESTS = 50;
 const LACKS = 'those who must take part in it are not there';
 
 export class Party {
@@ -38,8 +38,7 @@ export class Party {
   command: string | undefined;
   readonly #parts: PartyParts;
   readonly #tail = new OutputTail();
-  #guests: Set<Guest> | undefined;
-  #everJoined: Set<string> | undefined;
+  #guests: Guests | undefined;
   #state: 'waiting' | 'on' | 'held' | 'over' = 'on';
   #wasComplete = false;
   #isPaused = false;
@@ -84,19 +83,17 @@ export class Party {
   }
 
   get guests(): readonly Guest[] {
-    return [...(this.#guests ?? [])];
+    return this.#guests?.all ?? [];
   }
 
   /** Everybody who was ever in it, whose session it is first. */
   get everyone(): readonly string[] {
-    return [...new Set([this.owner.identity.name, ...(this.#everJoined ?? [])])];
+    return [...new Set([this.owner.identity.name, ...(this.#guests?.names ?? [])])];
   }
 
   /** Somebody who must see everything does not take it as fast as it comes. */
   get isBehind(): boolean {
-    if (this.#guests === undefined || !this.isModerated) return false;
-    for (const guest of this.#guests) if (guest.isBehind) return true;
-    return false;
+    return this.#guests !== undefined && this.isModerated && this.#guests.isBehind;
   }
 
   /** Resolves at once, or when all who must be there are; rejects with ACCESS_DENIED when the session was ended before. */
@@ -134,14 +131,9 @@ export class Party {
 
   /** LIMIT_EXCEEDED when it is full, NOT_FOUND when it is over. The guest leaves by `leave`. */
   join(guest: Guest): void {
-    const guests = (this.#guests ??= new Set());
     if (this.#state === 'over') throw new GatehouseError('NOT_FOUND', 'the session is over');
-    if (guests.size >= MAX_GUESTS) {
-      throw new GatehouseError('LIMIT_EXCEEDED', `${MAX_GUESTS} people have joined the session; more cannot`);
-    }
-    guests.add(guest);
+    (this.#guests ??= new Guests()).add(guest);
     const { name } = guest.access.identity;
-    (this.#everJoined ??= new Set()).add(name);
     this.#eventsOf(guest).joined(guest.mode);
     const tail = this.#tail.read();
     if (tail.length > 0) guest.output(tail, false);
@@ -155,14 +147,12 @@ export class Party {
 
   /** Safe to call twice. `why`: it was not their own will. */
   leave(guest: Guest, why?: string): void {
-    if (this.#guests?.delete(guest) !== true) return;
+    if (this.#guests?.remove(guest) !== true) return;
     this.#eventsOf(guest).left(guest.mode, why);
     if (this.#state === 'over') return;
     this.#say(`${guest.access.identity.name} left${why === undefined ? '' : ` (${why})`}`);
     // Nobody else could end the pause.
-    if (guest.mode === 'moderator' && !this.guests.some(({ mode }) => mode === 'moderator')) {
-      this.#isPaused = false;
-    }
+    if (!this.#guests.hasModerator) this.#isPaused = false;
     this.#fit();
     this.review(true);
     this.caughtUp();
@@ -235,9 +225,7 @@ export class Party {
   /** What the program shows. False: no more for now; `Stage.caughtUp` says when. */
   show(data: Uint8Array): boolean {
     this.#tail.add(data);
-    if (this.#guests === undefined) return true;
-    const mustSee = this.isModerated;
-    for (const guest of this.#guests) guest.output(data, mustSee);
+    this.#guests?.output(data, this.isModerated);
     return !this.isBehind;
   }
 
@@ -260,12 +248,7 @@ export class Party {
   #unmet(): readonly JoinDuty[] {
     const { duties, identity } = this.owner;
     if (duties.length === 0) return duties;
-    const attendants = this.guests.map(({ access, mode }) => ({
-      person: access.identity,
-      mode,
-      impersonator: access.identity.impersonator,
-    }));
-    return unmetDuties(duties, attendants, identity);
+    return unmetDuties(duties, this.#guests?.attendants ?? [], identity);
   }
 
   #isWaitingOrHeld(): boolean {
@@ -297,23 +280,18 @@ export class Party {
   }
 
   #fit(): void {
-    let { columns, rows } = this.#ownerSize;
-    for (const { mode, size } of this.#guests ?? []) {
-      if (mode !== 'peer' || size === undefined) continue;
-      columns = Math.min(columns, size.columns);
-      rows = Math.min(rows, size.rows);
-    }
+    const { columns, rows } = this.#guests?.fit(this.#ownerSize) ?? this.#ownerSize;
     if (columns === this.#size.columns && rows === this.#size.rows) return;
     this.#size = { columns, rows };
     this.#stage?.fit(this.#size);
-    for (const guest of this.#guests ?? []) guest.resized(this.#size);
+    this.#guests?.resized(this.#size);
   }
 
   #say(text: string): void {
     const line = notice(text);
     if (this.#stage === undefined) this.#parts.tell(line);
     else this.#stage.tell(line);
-    for (const guest of this.#guests ?? []) guest.tell(line);
+    this.#guests?.tell(line);
   }
 
   /** Events of a guest are about the account of the session, not that of joining. */
