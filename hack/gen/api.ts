@@ -3,6 +3,14 @@
 import type { RouteAccess } from '#auth/guard/access.ts';
 import { MEMBER_READS } from '#auth/guard/host-access.ts';
 import { routesOf } from '#auth/routes/all.ts';
+import {
+  AUTH_PROTOCOL,
+  CONNECT_PATH,
+  UPGRADE_TO_AUTH,
+  UPGRADE_TO_SSH,
+  webFind,
+  webPing,
+} from '#core/api/web.ts';
 import { systemClock } from '#core/clock.ts';
 import { describeType } from '#core/schema/check.ts';
 import { isOptional, hasDefault, type Schema } from '#core/schema/schema.ts';
@@ -37,12 +45,28 @@ form \`{"code", "message", "remedy", "details"}\` with a code of [errors.md](err
 
 ${table(['Call', 'What it does', 'Fields', 'Who may'], calls)}
 
+## The web port of a proxy
+
+The same calls work at the web port of a proxy (3080): TLS with the protocol (ALPN) \`${AUTH_PROTOCOL}\` is passed on to the auth
+service unread, so pins and client certificates hold from end to end. Besides, the proxy itself answers over HTTPS, to everybody:
+
+${table(['Call', 'What it does'], WEB_CALLS)}
+
 ## What members may read without a role that says so
 
 ${table(['Kind', 'Hosts', 'Users', 'Why'], reads)}
 `;
   },
 };
+
+const WEB_CALLS = [
+  ...[webPing, webFind].map(({ method, path, says }) => [`\`${method} ${path}\``, says]),
+  [
+    `\`GET ${CONNECT_PATH}\``,
+    `With \`Upgrade: ${UPGRADE_TO_SSH}\` or \`Upgrade: ${UPGRADE_TO_AUTH}\`: a raw stream, for where a balancer ends TLS.`,
+  ],
+  ['`GET /healthz`, `GET /readyz`', 'For balancers: the proxy is alive; it can serve.'],
+];
 
 const LOCAL_ADMIN = 'the local admin of the auth host';
 const INTERNAL = new Set(KINDS.filter((kind) => kind.audience === 'internal').map((kind) => kind.name));
