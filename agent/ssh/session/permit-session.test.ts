@@ -3,7 +3,7 @@ import { mergeSessionOptions, mergeTargetOptions } from '#core/access/options.ts
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import { chooseProgram } from './choose-program.ts';
 import { copiesFiles, findSftpServer, parseScp } from './file-copy.ts';
-import { sessionRefusal, type SessionRequest } from './permit-session.ts';
+import { sessionRefusal, type SessionRequest } from '#core/access/ssh-sessions.ts';
 
 const access = (permitPty: boolean, fileCopy: boolean) => ({
   grant: { permitPty } as SshGrant,

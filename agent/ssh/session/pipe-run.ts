@@ -10,7 +10,7 @@ import { exitSignal, exitStatus } from '#wire/ssh/payloads.ts';
 import type { Channel } from '#wire/ssh/ssh.ts';
 import { Outlet } from './outlet.ts';
 import type { Run, RunParts } from './run.ts';
-import type { ExitOutcome } from './session-events.ts';
+import type { ExitOutcome } from '#client/audit/session-events.ts';
 
 export interface PipeEnds {
   /** The agent's ends of the program's input, output and errors; owned from now on. */

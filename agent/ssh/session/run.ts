@@ -1,7 +1,7 @@
 // What a session channel needs of the program that runs in it, with a terminal or without. Contract only.
 import type { Channel } from '#wire/ssh/ssh.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
-import type { ExitOutcome } from './session-events.ts';
+import type { ExitOutcome } from '#client/audit/session-events.ts';
 import type { TerminalSize } from './parts.ts';
 
 export interface RunParts {

@@ -6,14 +6,14 @@ import type { Account } from '../account/passwd.ts';
 import type { Pipe } from '../process/pipes.ts';
 import { recordLogin, recordLogout } from '../process/login-records.ts';
 import { setTerminal } from '../process/set-terminal.ts';
-import { SftpWatch } from '../sftp/watch.ts';
+import { SftpWatch } from '#wire/sftp/watch.ts';
 import type { TerminalWanted } from './start.ts';
 import { forTerminal, messageOfTheDay } from './greeting.ts';
 import { PipeRun } from './pipe-run.ts';
 import type { SessionParts } from './parts.ts';
 import type { FlowWatch, Run } from './run.ts';
-import { ScpWatch } from './scp-watch.ts';
-import type { ExitOutcome } from './session-events.ts';
+import { ScpWatch } from '#wire/sftp/scp-watch.ts';
+import type { ExitOutcome } from '#client/audit/session-events.ts';
 import type { Prepared } from './start.ts';
 import { TerminalRun } from './terminal-run.ts';
 

@@ -18,11 +18,11 @@ import type { AskedTerminal } from './serve.ts';
 import { closedForLogins } from './greeting.ts';
 import type { SessionParts, TerminalSize } from './parts.ts';
 import type { Run } from './run.ts';
-import { sizeText, type SessionEvents } from './session-events.ts';
+import { sizeText, type SessionEvents } from '#client/audit/session-events.ts';
 import { chooseProgram, type ChosenProgram } from './choose-program.ts';
 import { startPipes, startTerminal } from './start-run.ts';
 import { readUserEnvironment } from './user-environment.ts';
-import type { SessionRequest } from './permit-session.ts';
+import type { SessionRequest } from '#core/access/ssh-sessions.ts';
 
 export type Wanted = Exclude<SessionRequest, { readonly what: 'terminal' }>;
 

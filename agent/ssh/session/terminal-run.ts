@@ -15,7 +15,7 @@ import { Outlet } from './outlet.ts';
 import type { TerminalSize } from './parts.ts';
 import { signalGroup, tellExit } from './pipe-run.ts';
 import type { Run, RunParts } from './run.ts';
-import type { ExitOutcome } from './session-events.ts';
+import type { ExitOutcome } from '#client/audit/session-events.ts';
 
 export interface TerminalRunParts extends RunParts {
   readonly party: Party;
