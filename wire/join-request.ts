@@ -1,9 +1,7 @@
 // How a client asks to take part in a session that is going on: the words that both ends must spell alike. The client
-// logs in to the server of the session as JOIN_LOGIN, whatever accounts it has there, and opens one session channel:
-// `env` with the mode, `pty-req` with its size, then the subsystem. It may send `window-change` and JOIN_REQUESTS after.
-
-/** No account can have this name, so it is never taken for one. Nothing but joining is served to it. */
-export const JOIN_LOGIN = '.gatehouse-join';
+// logs in to the server of the session as JOIN_LOGIN (core/access/ssh-access.ts), whatever accounts it has there, and
+// opens one session channel: `env` with the mode, `pty-req` with its size, then the subsystem. It may send `window-change`
+// and JOIN_REQUESTS after.
 
 /** peer, observer or moderator; observer when it is not said. */
 export const JOIN_MODE_VARIABLE = 'GATEHOUSE_JOIN_MODE';

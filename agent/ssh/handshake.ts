@@ -1,11 +1,10 @@
 // One connection from its first byte until it is let in: judges what the client shows, puts refusals on record, and holds
 // the seats that the connection takes. A client may show several certificates; each is judged for itself.
 import { GatehouseError, isCode } from '#core/errors/error.ts';
-import { JOIN_LOGIN } from '#wire/join-request.ts';
 import type { AuthAnswer, PublicKeyOffer } from '#wire/ssh/ssh.ts';
 import type { LoginAccount } from './context.ts';
 import { readHolder, type CertificateGround, type Holder } from './authenticate.ts';
-import type { AccessQuestion, Admission, Verdict } from './decide.ts';
+import { JOIN_LOGIN, type AccessQuestion, type Admission, type Verdict } from '#core/access/ssh-access.ts';
 import type { ConnectionLimits } from './limits.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
 

@@ -7,13 +7,12 @@ import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { ConnectionHandlers, IncomingChannel, SshConnection } from '#wire/ssh/ssh.ts';
-import { JOIN_LOGIN } from '#wire/join-request.ts';
 import type { LoginAccount, SshAccess, SshHost, SshPeer } from './context.ts';
-import type { Admission, Verdict } from './decide.ts';
+import { JOIN_LOGIN, type Admission, type Verdict } from '#core/access/ssh-access.ts';
 import { ConnectionForwards } from './forward/connection-forwards.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import type { Admitted, SshOrigin } from './handshake.ts';
-import type { CutReason, Watched } from './monitor.ts';
+import type { CutReason, Watched } from '#core/access/ssh-monitor.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
 import type { ServeGuest, ServeSession } from './session/parts.ts';
 

@@ -6,8 +6,8 @@ import { FakeClock } from '#test/kit/clock.ts';
 import { makeTestNode, type TestNode } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
-import type { Admission, Refusal, Verdict } from './decide.ts';
-import { SshMonitor, type Watched } from './monitor.ts';
+import type { Admission, Refusal, Verdict } from '#core/access/ssh-access.ts';
+import { SshMonitor, type Watched } from '#core/access/ssh-monitor.ts';
 
 const ADMISSION = {
   allowed: true,

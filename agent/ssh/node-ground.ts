@@ -6,7 +6,12 @@ import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { readRelayHeader, SeenRelays, type RelayHeader } from '#core/relay-header.ts';
 import type { CertificateGround } from './authenticate.ts';
 import type { SshHost } from './context.ts';
-import { decideAccess, type AccessGround, type AccessQuestion, type Verdict } from './decide.ts';
+import {
+  decideAccess,
+  type AccessGround,
+  type AccessQuestion,
+  type Verdict,
+} from '#core/access/ssh-access.ts';
 
 export interface NodeGroundOptions {
   readonly host: Pick<SshHost, 'clock' | 'hostId' | 'labels'>;

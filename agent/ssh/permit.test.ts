@@ -10,7 +10,7 @@ import {
 } from '#wire/ssh/payloads.ts';
 import { makeTestNode, type TestNode } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
-import { forwardRefusal, FORWARDS, type Forward } from './permit.ts';
+import { forwardRefusal, FORWARDS, type Forward } from '#core/access/ssh-forwards.ts';
 
 const GRANT = {
   permitPty: true,

@@ -20,7 +20,7 @@ import { Handshake, type Admitted, type HandshakeParts, type SshOrigin } from '.
 import { ConnectionLimits, type LimitOptions } from './limits.ts';
 import { openListener, type Listener } from './listener.ts';
 import { LiveConnection, type LiveParts } from './live-connection.ts';
-import { SshMonitor } from './monitor.ts';
+import { SshMonitor } from '#core/access/ssh-monitor.ts';
 import { NodeGround } from './node-ground.ts';
 import { SshRefusals } from './refusals.ts';
 import type { ServeGuest, ServeSession } from './session/parts.ts';

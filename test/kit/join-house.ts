@@ -8,7 +8,8 @@ import { silentLog } from '#core/log.ts';
 import { joinServer } from '#agent/ssh/join/serve.ts';
 import { openSessionRuntime } from '#agent/ssh/session/runtime.ts';
 import { sessionServer } from '#agent/ssh/session/serve.ts';
-import { JOIN_LOGIN, JOIN_MODE_VARIABLE, joinSubsystem, TERMINAL_SIZE } from '#wire/join-request.ts';
+import { JOIN_LOGIN } from '#core/access/ssh-access.ts';
+import { JOIN_MODE_VARIABLE, joinSubsystem, TERMINAL_SIZE } from '#wire/join-request.ts';
 import {
   envRequest,
   execRequest,

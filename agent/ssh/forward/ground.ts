@@ -3,7 +3,7 @@
 import type { ChannelPort } from '#wire/splice-channel.ts';
 import type { Channel } from '#wire/ssh/ssh.ts';
 import type { SshHost, SshPeer } from '../context.ts';
-import { forwardRefusal, type Forward, type ForwardConfig } from '../permit.ts';
+import { forwardRefusal, type Forward, type ForwardConfig } from '#core/access/ssh-forwards.ts';
 import type { UserIds } from './as-user.ts';
 import type { PrivateDirs } from './private-dir.ts';
 

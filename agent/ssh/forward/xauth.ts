@@ -1,9 +1,9 @@
 // Tells the X programs of an account how to get in: one entry in its .Xauthority, written by `xauth` as that account.
-import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { X11Request } from '#wire/ssh/payloads.ts';
+import { spawnWithoutTerminals } from '../process/clean-spawn.ts';
 
 const PLACES = ['/usr/bin/xauth', '/usr/X11R6/bin/xauth', '/usr/local/bin/xauth', '/opt/X11/bin/xauth'];
 const TIMEOUT_MS = 10_000;
@@ -51,7 +51,7 @@ function run(argv: readonly string[], input: string, home: string, clock: Clock)
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new GatehouseError('UNAVAILABLE', `xauth ${why}`));
-    const child = spawn(program, args, {
+    const child = spawnWithoutTerminals(program, args, {
       cwd: '/',
       env: { HOME: home, PATH: '/usr/bin:/bin' },
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -66,7 +66,7 @@ function run(argv: readonly string[], input: string, home: string, clock: Clock)
       if (code === 0) resolve();
       else fail('failed');
     });
-    child.stdin.on('error', () => {});
-    child.stdin.end(input);
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(input);
   });
 }

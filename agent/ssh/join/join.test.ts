@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ACCOUNT, openJoinHouse, type JoinHouse, type Seat } from '#test/kit/join-house.ts';
 import { until } from '#test/kit/until.ts';
-import { JOIN_LOGIN, JOIN_REQUESTS } from '#wire/join-request.ts';
+import { JOIN_LOGIN } from '#core/access/ssh-access.ts';
+import { JOIN_REQUESTS } from '#wire/join-request.ts';
 import {
   directTcpip,
   execRequest,

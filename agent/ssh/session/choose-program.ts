@@ -2,7 +2,8 @@
 // all of them. Everything is run by the account's login shell, so that a shell that keeps people out keeps them out here.
 import { fileURLToPath } from 'node:url';
 import type { Program } from '../process/launcher.ts';
-import { findSftpServer, parseScp, SFTP, type ScpCommand } from './file-copy.ts';
+import { parseScp, SFTP, type ScpCommand } from '#core/access/file-copy.ts';
+import { findSftpServer } from './sftp-program.ts';
 import type { Wanted } from './start.ts';
 
 export interface ChosenProgram {

@@ -1,8 +1,10 @@
+// The requests of sessions that certificate and roles permit (core/access/ssh-sessions.ts), and what is run for them.
 import { describe, expect, it } from 'vitest';
 import { mergeSessionOptions, mergeTargetOptions } from '#core/access/options.ts';
 import type { SshGrant } from '#core/certs/ssh/verify.ts';
 import { chooseProgram } from './choose-program.ts';
-import { copiesFiles, findSftpServer, parseScp } from './file-copy.ts';
+import { copiesFiles, parseScp } from '#core/access/file-copy.ts';
+import { findSftpServer } from './sftp-program.ts';
 import { sessionRefusal, type SessionRequest } from '#core/access/ssh-sessions.ts';
 
 const access = (permitPty: boolean, fileCopy: boolean) => ({

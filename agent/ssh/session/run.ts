@@ -1,6 +1,7 @@
 // What a session channel needs of the program that runs in it, with a terminal or without. Contract only.
 import type { Channel } from '#wire/ssh/ssh.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
+import type { FlowWatch } from '#wire/sftp/flow-watch.ts';
 import type { ExitOutcome } from '#client/audit/session-events.ts';
 import type { TerminalSize } from './parts.ts';
 
@@ -11,13 +12,6 @@ export interface RunParts {
   readonly watch?: FlowWatch;
   /** Once: the program has ended and all of its output is on its way, or the session was hung up. */
   readonly onEnd: (exit: ExitOutcome) => void;
-}
-
-export interface FlowWatch {
-  input(data: Buffer): void;
-  output(data: Buffer): void;
-  /** No more will come. */
-  end(): void;
 }
 
 export interface Run {

@@ -1,7 +1,7 @@
 // File attributes in SFTP packets, and the line of a listing that people see.
 import type { Stats } from 'node:fs';
-import type { PacketReader } from './packets.ts';
-import { ATTR } from './protocol.ts';
+import type { PacketReader } from '#wire/sftp/packets.ts';
+import { ATTR } from '#wire/sftp/protocol.ts';
 
 /** What a client wants a file to have. */
 export interface WantedAttributes {

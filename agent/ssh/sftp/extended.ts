@@ -6,9 +6,9 @@ import { readAttributes } from './attributes.ts';
 import { changeLink } from './change.ts';
 import { MAX_HANDLES, type OpenHandles } from './open-handles.ts';
 import { MAX_PACKET_BYTES } from './packet-buffer.ts';
-import { packet, type PacketReader } from './packets.ts';
+import { packet, type PacketReader } from '#wire/sftp/packets.ts';
 import { pathOf } from './paths.ts';
-import { EXTENDED, REPLY, STATUS } from './protocol.ts';
+import { EXTENDED, REPLY, STATUS } from '#wire/sftp/protocol.ts';
 
 export interface ExtendedGround {
   readonly handles: OpenHandles;

@@ -1,7 +1,7 @@
 // Paths of the client: bytes, relative to the home, and nothing is done to them before the kernel sees them.
 import { realpathSync } from 'node:fs';
 import { GatehouseError } from '#core/errors/error.ts';
-import type { PacketReader } from './packets.ts';
+import type { PacketReader } from '#wire/sftp/packets.ts';
 
 const SLASH = 47;
 const HERE = Buffer.from('.');

@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PacketBuffer } from './packet-buffer.ts';
-import { packet, PacketReader, type Part } from './packets.ts';
-import { ATTR, EXTENDED, OPEN, REPLY, REQUEST, STATUS } from './protocol.ts';
+import { packet, PacketReader, type Part } from '#wire/sftp/packets.ts';
+import { ATTR, EXTENDED, OPEN, REPLY, REQUEST, STATUS } from '#wire/sftp/protocol.ts';
 import { SftpServer } from './server.ts';
 
 let folder: string;

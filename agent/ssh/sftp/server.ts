@@ -19,9 +19,9 @@ import { changeFile, changeOpenFile } from './change.ts';
 import { EXTENSIONS, serveExtended } from './extended.ts';
 import { OpenHandles, openFolder } from './open-handles.ts';
 import { MAX_PACKET_BYTES } from './packet-buffer.ts';
-import { packet, PacketReader, type Part } from './packets.ts';
+import { packet, PacketReader, type Part } from '#wire/sftp/packets.ts';
 import { absolutePath, pathOf } from './paths.ts';
-import { OPEN, REPLY, REQUEST, STATUS, VERSION } from './protocol.ts';
+import { OPEN, REPLY, REQUEST, STATUS, VERSION } from '#wire/sftp/protocol.ts';
 import { moveWithoutReplacing } from './rename.ts';
 import { statusOf } from './status.ts';
 

@@ -1,6 +1,6 @@
 // What went wrong, in the words of SFTP.
 import { isCode } from '#core/errors/error.ts';
-import { STATUS } from './protocol.ts';
+import { STATUS } from '#wire/sftp/protocol.ts';
 
 const CODES: Readonly<Record<string, number>> = {
   ENOENT: STATUS.noSuchFile,

@@ -2,9 +2,9 @@
 // it reaches a file.
 import { readAttributes } from './attributes.ts';
 import { PacketBuffer } from './packet-buffer.ts';
-import { packet, PacketReader } from './packets.ts';
-import { OPEN, REPLY, REQUEST } from './protocol.ts';
-import { SftpWatch, type SftpAction } from './watch.ts';
+import { packet, PacketReader } from '#wire/sftp/packets.ts';
+import { OPEN, REPLY, REQUEST } from '#wire/sftp/protocol.ts';
+import { SftpWatch, type SftpAction } from '#wire/sftp/watch.ts';
 
 const MAX_ADDED = 64 * 1024;
 

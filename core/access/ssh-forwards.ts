@@ -1,6 +1,15 @@
 // Which channel or request of an authenticated connection may be served: certificate, roles and configuration must all
 // agree. One table, so that no kind of channel is ever served beside it.
-import type { SshAccess } from './context.ts';
+import type { SshGrant } from '../certs/ssh/verify.ts';
+import type { MergedOptions } from './options.ts';
+import type { JoinDuty } from './require-join.ts';
+
+/** What a connection may do, as things are now. */
+export interface SshRights {
+  readonly grant: SshGrant;
+  readonly options: MergedOptions;
+  readonly duties: readonly JoinDuty[];
+}
 
 /** What can be asked for besides a session. */
 export const FORWARDS = ['local-tcp', 'remote-tcp', 'local-socket', 'remote-socket', 'agent', 'x11'] as const;
@@ -15,7 +24,7 @@ export interface ForwardConfig {
 /** Why it is refused, for admins; undefined when it is permitted. Asked anew at every channel, as roles change. */
 export function forwardRefusal(
   forward: Forward,
-  { grant, options, duties }: Pick<SshAccess, 'grant' | 'options' | 'duties'>,
+  { grant, options, duties }: SshRights,
   config: ForwardConfig,
 ): string | undefined {
   if (duties.length > 0) return UNSEEN;

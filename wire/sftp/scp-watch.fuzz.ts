@@ -1,6 +1,6 @@
 // Fuzz target: the scp protocol as it goes by. The bytes are the client's or the program's; in pieces or at once, what is
 // told is the same.
-import { ScpWatch, type CopiedFile } from '#wire/sftp/scp-watch.ts';
+import { ScpWatch, type CopiedFile } from './scp-watch.ts';
 
 const seeds = [
   'C0644 5 a.txt\nhello\0',

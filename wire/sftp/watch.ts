@@ -1,6 +1,6 @@
 // Watches SFTP go by, to put on record which files were read, written, moved and removed. It changes and delays nothing.
 // Asking for attributes leaves no event; opening, listing and changing does.
-import type { FlowWatch } from '../session/run.ts';
+import type { FlowWatch } from './flow-watch.ts';
 import { SftpFrames, type SftpHead } from './frames.ts';
 import { PacketReader } from './packets.ts';
 import { EXTENDED, OPEN_WRITES, REPLY, REQUEST, STATUS_OK } from './protocol.ts';

@@ -5,9 +5,9 @@
 //      ├────(end of the certificate, where that counts)─────> cut
 //      ├────(no input for the idle time)────────────────────> cut
 //      └────(closed)────────────────────────────────────────> forgotten
-import type { Clock, Timer } from '#core/clock.ts';
-import type { Log } from '#core/log.ts';
-import type { Admission, Verdict } from './decide.ts';
+import type { Clock, Timer } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { Admission, Verdict } from './ssh-access.ts';
 
 /** A connection as the monitor sees it. */
 export interface Watched {

@@ -1,10 +1,10 @@
 // The question of every login as a table: what refuses, in which order, with which words for the person and for admins.
 import { describe, expect, it } from 'vitest';
-import { compileAccess } from '#core/access/compile.ts';
-import type { RoleOptions } from '#core/access/role.ts';
-import type { SshGrant } from '#core/certs/ssh/verify.ts';
-import type { UserIdentity } from '#core/identity.ts';
-import { decideAccess, IDLE_MESSAGE, type AccessGround, type AccessQuestion } from './decide.ts';
+import { compileAccess } from './compile.ts';
+import type { RoleOptions } from './role.ts';
+import type { SshGrant } from '../certs/ssh/verify.ts';
+import type { UserIdentity } from '../identity.ts';
+import { decideAccess, IDLE_MESSAGE, type AccessGround, type AccessQuestion } from './ssh-access.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const ENDS = NOW + 3_600_000;

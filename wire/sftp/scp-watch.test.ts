@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ScpWatch, type CopiedFile } from '#wire/sftp/scp-watch.ts';
+import { ScpWatch, type CopiedFile } from './scp-watch.ts';
 
 function watch(action: 'read' | 'write', path: string, isFolder = false) {
   const files: CopiedFile[] = [];

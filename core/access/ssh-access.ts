@@ -1,19 +1,16 @@
 // May this person open this account on this machine, now, and until when? Everything that can refuse a proven
 // certificate is here, in order, and nothing else: pure, so that the same question is asked again while a session runs.
-import type { AccessSet } from '#core/access/compile.ts';
-import { decideSsh } from '#core/access/decide.ts';
-import { decideGuest } from '#core/access/join-sessions.ts';
-import { lockInForce, MAX_LOCKS_AGE_MS, type Lock, type LockSubject } from '#core/access/locks.ts';
-import { timeout, type MergedOptions } from '#core/access/options.ts';
-import { DENIED_MESSAGE, quote, type TargetDecision } from '#core/access/reason.ts';
-import { joinDuties, type JoinDuty } from '#core/access/require-join.ts';
-import type { Labels } from '#core/access/role.ts';
-import type { SshGrant } from '#core/certs/ssh/verify.ts';
-import type { Code } from '#core/errors/codes.ts';
-import type { UserIdentity } from '#core/identity.ts';
-import type { AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
-import type { NetworkingConfigSpec } from '#kinds/cluster-networking-config/kind.ts';
-import { JOIN_LOGIN } from '#wire/join-request.ts';
+import type { AccessSet } from './compile.ts';
+import { decideSsh } from './decide.ts';
+import { decideGuest } from './join-sessions.ts';
+import { lockInForce, MAX_LOCKS_AGE_MS, type Lock, type LockSubject } from './locks.ts';
+import { timeout, type MergedOptions } from './options.ts';
+import { DENIED_MESSAGE, quote, type TargetDecision } from './reason.ts';
+import { joinDuties, type JoinDuty } from './require-join.ts';
+import type { Labels } from './role.ts';
+import type { SshGrant } from '../certs/ssh/verify.ts';
+import type { Code } from '../errors/codes.ts';
+import type { UserIdentity } from '../identity.ts';
 
 /** Who asks for what: all of it proven. */
 export interface AccessQuestion {
@@ -34,11 +31,18 @@ export interface AccessGround {
   readonly access: AccessSet | { readonly unusable: string };
   readonly locks: Iterable<Lock>;
   readonly locksAsOf: number;
-  readonly preference: Pick<
-    AuthPreferenceSpec,
-    'require_session_mfa' | 'device_trust' | 'locking_mode' | 'disconnect_expired_cert'
-  >;
-  readonly networking: Pick<NetworkingConfigSpec, 'client_idle_timeout' | 'client_idle_timeout_message'>;
+  /** As in cluster_auth_preference. */
+  readonly preference: {
+    readonly require_session_mfa: boolean | string;
+    readonly device_trust?: { readonly mode: string } | undefined;
+    readonly locking_mode: 'strict' | 'best_effort';
+    readonly disconnect_expired_cert: boolean;
+  };
+  /** As in cluster_networking_config. */
+  readonly networking: {
+    readonly client_idle_timeout: string;
+    readonly client_idle_timeout_message?: string | undefined;
+  };
 }
 
 export interface Admission {
@@ -67,6 +71,8 @@ export interface Refusal {
 
 export type Verdict = Admission | Refusal;
 
+/** Whoever joins sessions of others logs in with this. No account can have this name, so it is never taken for one. */
+export const JOIN_LOGIN = '.gatehouse-join';
 export const IDLE_MESSAGE = 'the session was idle for too long';
 
 export function decideAccess(question: AccessQuestion, ground: AccessGround): Verdict {

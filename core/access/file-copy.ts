@@ -1,6 +1,5 @@
 // Which commands copy files: the roles can forbid that (ssh_file_copy), and the audit log tells it apart from other
-// commands. A command that hides what it does is still on record as `exec`; who may run any command can copy files.
-import { accessSync, constants } from 'node:fs';
+// commands. A command that hides what it does is still on record as `exec`; who may run any command can copy files. Pure.
 
 export const SFTP = 'sftp';
 
@@ -11,29 +10,10 @@ export interface ScpCommand {
   readonly path: string;
 }
 
-const SERVERS = [
-  '/usr/lib/openssh/sftp-server',
-  '/usr/libexec/openssh/sftp-server',
-  '/usr/libexec/sftp-server',
-  '/usr/lib/ssh/sftp-server',
-  '/usr/lib/sftp-server',
-];
 const SCP = /^\s*(?:\S*\/)?scp((?:\s+-[A-Za-z0-9]+)*)(?:\s+--)?(?:\s+(\S.*?))?\s*$/s;
 const DIRECTION = /\s-[A-Za-z0-9]*([ft])/;
 const COPIES =
   /(?:^|[\s/;&|(`])(?:scp\s(?:.*\s)?-[A-Za-z0-9]*[ft]|sftp-server|internal-sftp|rsync\s+--server)/s;
-
-/** The one that the machine brings, if any. */
-export function findSftpServer(candidates: readonly string[] = SERVERS): string | undefined {
-  return candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** The server side of the old scp protocol; undefined for every other command. */
 export function parseScp(command: string): ScpCommand | undefined {
