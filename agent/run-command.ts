@@ -1,6 +1,7 @@
 // Runs one program to its end and takes what it prints: no shell, nothing on its input, bounded in time and output,
 // and gone with everything it started when the time is up.
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { spawnWithoutTerminals } from './ssh/process/clean-spawn.ts';
 
 export type CommandOutcome =
   | { readonly ok: true; readonly output: string }
@@ -31,7 +32,7 @@ export function runCommand(command: readonly string[], options: CommandOptions):
       resolve({ ok: false, reason: `cannot be started (${error.code ?? error.message})` });
     let child: ChildProcess;
     try {
-      child = spawn(program, args, {
+      child = spawnWithoutTerminals(program, args, {
         cwd: '/',
         env: { ...options.env },
         stdio: ['ignore', 'pipe', 'ignore'],

@@ -1,6 +1,7 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '#test/kit/until.ts';
+import { spawnWithoutTerminals } from './clean-spawn.ts';
 import { Terminals, type Terminal } from './terminals.ts';
 
 const SIZE = { columns: 80, rows: 24 };
@@ -114,6 +115,21 @@ describe('what programs hold', () => {
     expect(shown).not.toContain('ptmx');
     expect(shown).not.toContain(second.path);
     expect(shown.split('\r\n').filter((line) => line === first.path).length).toBeGreaterThan(0);
+  });
+
+  it('S28 refuses: the terminals of others to programs beside sessions', () => {
+    openTerminal();
+    openTerminal();
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const script = 'for f in /proc/self/fd/*; do readlink "$f"; done';
+    const child = spawnWithoutTerminals('/bin/sh', ['-c', script], {
+      env: ENV,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let shown = '';
+    child.stdout?.on('data', (data: Buffer) => (shown += data.toString()));
+    child.once('close', () => resolve(shown));
+    return expect(promise).resolves.not.toMatch(/ptmx/);
   });
 
   it('ok: nothing stays open here', async () => {

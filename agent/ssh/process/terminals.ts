@@ -2,10 +2,11 @@
 // program that the agent starts would hold the terminals of all other people: it could read them, type into them, and
 // keep them from hanging up. Node cannot mark them; so programs are started through `spawn` here, which puts /dev/null
 // where a terminal would be.
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, fchownSync, fchmodSync, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { GatehouseError } from '#core/errors/error.ts';
+import { covered, type CleanSpawnOptions } from './clean-spawn.ts';
 import { loadNativePty, type NativePty } from './native-pty.ts';
 
 /** What the master side tells. `data` is overwritten after the call. */
@@ -36,10 +37,6 @@ export interface TerminalOwner {
   readonly gid: number;
   /** The group `tty`, where there is one. */
   readonly terminalGroup: number | undefined;
-}
-
-export interface CleanSpawnOptions extends SpawnOptions {
-  readonly stdio: (number | 'ignore' | 'pipe' | 'ipc')[];
 }
 
 /** A read of the kernel's terminal never gives more; a full one means that there may be more. */
@@ -92,12 +89,9 @@ export class Terminals {
 
   /** As spawn of node:child_process, with no terminal of anybody in the new program. Other descriptors close on exec. */
   spawn(program: string, args: readonly string[], options: CleanSpawnOptions): ChildProcess {
-    const stdio = [...options.stdio];
-    for (const master of this.#masters) {
-      while (stdio.length <= master) stdio.push('ignore');
-      this.#null ??= openSync('/dev/null', constants.O_RDWR);
-      stdio[master] = this.#null;
-    }
+    if (this.#masters.size === 0) return spawn(program, args, options);
+    this.#null ??= openSync('/dev/null', constants.O_RDWR);
+    const stdio = covered(options.stdio, this.#masters, this.#null);
     return spawn(program, args, { ...options, stdio });
   }
 
