@@ -14,6 +14,7 @@ import { oneLine, shellWord } from '../../format/text.ts';
 import { findProfile } from '../../profile/choose.ts';
 import { saveProfile, type Profile, type SshFiles } from '../../profile/profile.ts';
 import type { Gate } from './context.ts';
+import { AGENT_MODES, giveToAgent, takeFromAgent } from './keep-in-agent.ts';
 import { passwordFlags, readOtp, readPassword } from './password.ts';
 import { openServer, requireSameCluster, serverFlags, type Server } from './server.ts';
 import { statusLines, summary } from './show-profile.ts';
@@ -25,6 +26,9 @@ export const login = command({
     ...serverFlags,
     ...passwordFlags,
     ttl: flag.duration({ says: 'How long the certificates are to be good.' }),
+    'add-keys-to-agent': flag.oneOf(AGENT_MODES, {
+      says: 'Give the certificate to the running ssh-agent for as long as it is good. (auto: when there is one)',
+    }),
   },
   examples: [
     'gate login --proxy=proxy.example.com --user=alice',
@@ -55,7 +59,9 @@ export const login = command({
       });
       const profile = profileOf(certificates, keys.tlsPrivateKey, server);
       if (profile.cluster !== cluster) await requireSameCluster(gate, profile.cluster, authorities);
+      await takeFromAgent(gate, profile.cluster);
       const paths = await saveProfile(io, profile, sshFiles(certificates, keys));
+      await giveToAgent(gate, profile, flags['add-keys-to-agent'] ?? 'auto');
       const hint = `ssh -i ${shellWord(paths.key)} -o UserKnownHostsFile=${shellWord(paths.knownHosts)}`;
       await out.show({ ...summary(profile), key: paths.key, known_hosts: paths.knownHosts }, () => {
         for (const line of statusLines(profile, io.clock.now())) out.line(line);

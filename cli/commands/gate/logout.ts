@@ -6,12 +6,14 @@ import { listProfiles, profileRoot, removeProfile } from '../../profile/profile.
 import { readdir } from 'node:fs/promises';
 import { clusterNameFormat } from '#core/cluster-settings.ts';
 import type { Gate } from './context.ts';
+import { takeFromAgent } from './keep-in-agent.ts';
 
 export const logout = command({
   about: 'Without --cluster or --proxy: from all clusters.',
   flags: {},
   examples: ['gate logout', 'gate logout --cluster=staging.example.com'],
-  async run({ io, out, wanted }: Gate) {
+  async run(gate: Gate) {
+    const { io, out, wanted } = gate;
     // Damaged ones have to go as well, so it is the folders that count.
     const names = (await readdir(profileRoot(io)).catch(() => [])).filter((name) =>
       clusterNameFormat.accepts(name),
@@ -20,7 +22,10 @@ export const logout = command({
     const { user: _anyUser, ...where } = wanted;
     const meant = wanted.cluster ?? (isAll ? undefined : (await findProfile(io, where))?.cluster);
     const gone = isAll ? names : names.filter((name) => name === meant);
-    for (const name of gone) await removeProfile(io, name);
+    for (const name of gone) {
+      await takeFromAgent(gate, name);
+      await removeProfile(io, name);
+    }
     const left = (await listProfiles(io)).map(({ cluster }) => cluster);
     await out.show({ removed: gone, left }, () => {
       if (gone.length === 0) out.line('Not signed in.');

@@ -1,11 +1,12 @@
 // A person at a terminal with `gate` and with plain OpenSSH, on an all-in-one cluster of real processes: signing in at the
 // proxy, several clusters beside each other, what is listed, and the ssh_config that is printed.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CLUSTER, must, NODE, startCluster, type Person, type TestCluster } from '#test/kit/cluster.ts';
 import { runProgram } from '#test/kit/daemon.ts';
+import { until } from '#test/kit/until.ts';
 
 let cluster: TestCluster;
 let alice: Person;
@@ -118,6 +119,28 @@ test('ok: gate env is read by a shell', async () => {
     },
   );
   expect(shell.stdout).toBe(`${cluster.web} ${CLUSTER} alice\n`);
+});
+
+test('ok: the ssh-agent has the certificate from login to logout, and only while it is good', async () => {
+  const socket = join(alice.home, 'agent.sock');
+  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  try {
+    await until('the agent listens', () => existsSync(socket));
+    const env = { HOME: alice.home, SSH_AUTH_SOCK: socket };
+    const list = () =>
+      spawnSync('ssh-add', ['-l'], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+    const file = `--password-file=${join(alice.home, 'password')}`;
+    must(await runProgram('gate', ['login', file], env));
+    must(await runProgram('gate', ['login', file], env));
+    expect(list().match(/gatehouse:alice@test\.example\.com \(ED25519-CERT\)/g)).toHaveLength(1);
+    must(await runProgram('gate', ['logout', `--cluster=${CLUSTER}`], env));
+    expect(list()).toContain('no identities');
+    const common = [`--proxy=${cluster.web}`, `--ca-pin=${cluster.pin}`, '--user=alice', file];
+    must(await runProgram('gate', ['login', ...common, '--add-keys-to-agent=no'], env));
+    expect(list()).toContain('no identities');
+  } finally {
+    agent.kill();
+  }
 });
 
 test('ok: gate login again needs neither address nor pin', async () => {
