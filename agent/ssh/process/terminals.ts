@@ -92,7 +92,10 @@ export class Terminals {
     if (this.#masters.size === 0) return spawn(program, args, options);
     this.#null ??= openSync('/dev/null', constants.O_RDWR);
     const stdio = covered(options.stdio, this.#masters, this.#null);
-    return spawn(program, args, { ...options, stdio });
+    const child = spawn(program, args, { ...options, stdio });
+    // Node keeps a place for each file, open or not, as long as the program runs.
+    (child.stdio as unknown[]).length = options.stdio.length;
+    return child;
   }
 
   /** Those that are open. */

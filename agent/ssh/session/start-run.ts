@@ -21,6 +21,7 @@ import { TerminalRun } from './terminal-run.ts';
 export async function startPipes(parts: SessionParts, prepared: Prepared): Promise<Run> {
   const { runtime } = parts;
   const { account, program, env, ownEnv, facts, recorder } = prepared;
+  const kept: Kept = { facts, program, recorder };
   const [input, output, errors] = (await runtime.pipes.take(3)) as [Pipe, Pipe, Pipe];
   const theirs = [input.readEnd, output.writeEnd, errors.writeEnd] as const;
   const ours = { input: input.writeEnd, output: output.readEnd, errors: errors.readEnd };
@@ -53,10 +54,10 @@ export async function startPipes(parts: SessionParts, prepared: Prepared): Promi
     user: facts.peer.access.identity.name,
     knowsEow: facts.peer.connection.peerVersion.includes('OpenSSH'),
     ...(watch === undefined ? {} : { watch }),
-    onEnd: (exit) => ended(parts, prepared, { run, exit, startedAt }),
+    onEnd: (exit) => ended(parts, kept, { run, exit, startedAt }),
   });
   if (program.shown === undefined) facts.events.started(undefined, undefined);
-  endWhenUnrecorded(parts, prepared, run);
+  endWhenUnrecorded(parts, kept, run);
   return run;
 }
 
@@ -67,6 +68,7 @@ export async function startTerminal(
 ): Promise<Run> {
   const { runtime, host } = parts;
   const { account, program, env, ownEnv, facts, recorder } = prepared;
+  const kept: Kept = { facts, program, recorder };
   const { access } = facts.peer;
   const { terminal, term, settings } = asked;
   party.command = program.shown;
@@ -100,16 +102,19 @@ export async function startTerminal(
     onResize: (now) => facts.events.resized(now),
     onEnd: (exit) => {
       if (runtime.accounts.isRoot) recordLogout({ ...login, now: host.clock.now() });
-      ended(parts, prepared, { run, exit, startedAt: run.startedAt });
+      ended(parts, kept, { run, exit, startedAt: run.startedAt });
     },
   });
   facts.events.started(facts.size(), program.shown);
   party.begin(run);
   if (launched.isHomeless) run.greet(forTerminal(homeless(account)));
   if (program.program.kind === 'shell') run.greet(messageOfTheDay(account));
-  endWhenUnrecorded(parts, prepared, run);
+  endWhenUnrecorded(parts, kept, run);
   return run;
 }
+
+/** What is needed at the end: an idle session holds no more. */
+type Kept = Pick<Prepared, 'facts' | 'program' | 'recorder'>;
 
 interface Ended {
   readonly run: Run;
@@ -117,8 +122,8 @@ interface Ended {
   readonly startedAt: number;
 }
 
-function ended({ host }: SessionParts, prepared: Prepared, { run, exit, startedAt }: Ended): void {
-  const { facts, program, recorder } = prepared;
+function ended({ host }: SessionParts, kept: Kept, { run, exit, startedAt }: Ended): void {
+  const { facts, program, recorder } = kept;
   const { events, terminal } = facts;
   if (program.shown !== undefined) events.executed(program.shown, exit);
   if (terminal !== undefined || program.shown === undefined) {
@@ -137,7 +142,7 @@ function ended({ host }: SessionParts, prepared: Prepared, { run, exit, startedA
 }
 
 /** In strict mode nothing may happen that is not recorded. */
-function endWhenUnrecorded({ host }: SessionParts, { recorder, facts }: Prepared, run: Run): void {
+function endWhenUnrecorded({ host }: SessionParts, { recorder, facts }: Kept, run: Run): void {
   recorder?.failed.catch((error: unknown) => {
     host.log.warn({ session: facts.sessionId, error }, 'a session was ended because it cannot be recorded');
     facts.channel.writeStderr(
