@@ -33,11 +33,15 @@ export function buildSsh(section: SshSection, flag: Labels | undefined, findings
     allowTcpForwarding: section.allow_tcp_forwarding ?? true,
     fileCopy: section.ssh_file_copy ?? true,
     permitUserEnv: section.permit_user_env ?? false,
-    x11: {
-      enabled: section.x11?.enabled ?? false,
-      displayOffset: section.x11?.display_offset ?? FIRST_DISPLAY,
-      maxDisplays: section.x11?.max_displays ?? MAX_DISPLAYS,
-    },
+    x11: buildX11(section.x11),
+  };
+}
+
+function buildX11(x11: SshSection['x11'] = {}): SshConfig['x11'] {
+  return {
+    enabled: x11.enabled ?? false,
+    displayOffset: x11.display_offset ?? FIRST_DISPLAY,
+    maxDisplays: x11.max_displays ?? MAX_DISPLAYS,
   };
 }
 
