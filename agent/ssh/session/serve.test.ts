@@ -1,5 +1,7 @@
 // Sessions over a real connection in one process, with real programs of the account that runs the tests.
-import { userInfo } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openLiveSessions, type LiveSession, type LiveSessions } from '#client/member/live-sessions.ts';
 import { mergeSessionOptions, mergeTargetOptions, type MergedOptions } from '#core/access/options.ts';
@@ -40,8 +42,25 @@ const PTY = ptyRequest.encode({
 const exec = (command: string): Uint8Array => execRequest.encode({ command });
 
 let runtime: SessionRuntime;
-beforeAll(() => (runtime = openSessionRuntime({ clock: systemClock })));
-afterAll(() => runtime.close());
+let home: string;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'gatehouse-session-'));
+  const { uid, gid } = userInfo();
+  // Whatever the account's own shell does at its start is no part of this.
+  const account = { name: LOGIN, uid, gid, home, loginShell: '/bin/sh' };
+  runtime = {
+    ...openSessionRuntime({ clock: systemClock }),
+    accounts: {
+      isRoot: uid === 0,
+      find: () => Promise.resolve(account),
+      terminalGroup: () => Promise.resolve(undefined),
+    },
+  };
+});
+afterAll(() => {
+  runtime.close();
+  rmSync(home, { recursive: true, force: true });
+});
 
 interface Shown {
   out: string;
@@ -201,7 +220,7 @@ describe('commands', () => {
   it('ok: what runs in the background holds the channel, but not the exit status', async () => {
     const { open } = await house();
     const session = await open();
-    await session.request('exec', exec('(read -r x; echo later) <&0 & exit 3'));
+    await session.request('exec', exec('exec 3<&0; (read -r x <&3; echo later) & exit 3'));
     await until('the exit status', () => session.shown.code === 3);
     expect(session.shown.closed).toBe(false);
     session.channel.write(Buffer.from('\n'));
