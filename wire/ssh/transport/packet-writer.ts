@@ -1,12 +1,17 @@
 // Frames and seals outgoing messages, gathers packets of one turn of the event loop into one write, and counts what
 // waits for the socket.
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MAX_PACKET_BYTES } from '../limits.ts';
+import { letGo } from './let-go.ts';
 import { MIN_PADDING_BYTES, plainSealer, type Sealer } from './packet-cipher.ts';
 import { padding } from './random-pool.ts';
 
 /** So much is gathered before it is written without waiting for the end of the turn. */
 const FLUSH_BYTES = 128 * 1024;
+
+/** Writes of less are left to the garbage collector. */
+const LET_GO_BYTES = 16 * 1024;
 
 /** Where a packet stands in the clear until it is sealed, which is before anybody else can run: one for the process. */
 const frame = Buffer.allocUnsafeSlow(MAX_PACKET_BYTES + 512);
@@ -67,13 +72,18 @@ export class PacketWriter {
     this.#isFlushDue = false;
     const pieces = this.#pieces;
     if (pieces.length === 0) return;
+    const gathered = this.#gathered;
     this.#pieces = [];
     this.#gathered = 0;
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
+    const isMuch = gathered >= LET_GO_BYTES && socket instanceof Socket;
     if (pieces.length > 1) socket.cork();
-    for (const piece of pieces) socket.write(piece);
-    if (pieces.length > 1) socket.uncork();
+    const last = pieces.length - 1;
+    for (const piece of pieces.slice(0, -1)) socket.write(piece);
+    if (isMuch) socket.write(pieces[last], (error) => letGoAll(pieces, error));
+    else socket.write(pieces[last]);
+    if (last > 0) socket.uncork();
   }
 
   /** `end` is where the payload ends in `frame`. */
@@ -102,4 +112,10 @@ export class PacketWriter {
       queueMicrotask(this.#flushLater);
     }
   }
+}
+
+/** The kernel has them all. After an error it may still be reading them. */
+function letGoAll(pieces: readonly Buffer[], error: Error | null | undefined): void {
+  if (error !== null && error !== undefined) return;
+  for (const piece of pieces) letGo(piece);
 }
