@@ -71,19 +71,20 @@ export class PacketWriter {
   flush(): void {
     this.#isFlushDue = false;
     const pieces = this.#pieces;
-    if (pieces.length === 0) return;
-    const gathered = this.#gathered;
+    const last = pieces.at(-1);
+    if (last === undefined) return;
+    const isMuch = this.#gathered >= LET_GO_BYTES;
     this.#pieces = [];
     this.#gathered = 0;
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
-    const isMuch = gathered >= LET_GO_BYTES && socket instanceof Socket;
-    if (pieces.length > 1) socket.cork();
-    const last = pieces.length - 1;
-    for (const piece of pieces.slice(0, -1)) socket.write(piece);
-    if (isMuch) socket.write(pieces[last], (error) => letGoAll(pieces, error));
-    else socket.write(pieces[last]);
-    if (last > 0) socket.uncork();
+    if (pieces.length > 1) {
+      socket.cork();
+      for (const piece of pieces) if (piece !== last) socket.write(piece);
+    }
+    if (isMuch && socket instanceof Socket) socket.write(last, (error) => letGoAll(pieces, error));
+    else socket.write(last);
+    if (pieces.length > 1) socket.uncork();
   }
 
   /** `end` is where the payload ends in `frame`. */
