@@ -1,8 +1,13 @@
 // Splices of real sockets on loopback, and of other streams: bytes, ends, errors and what a slow reader costs.
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
+import { certificateToPem } from '#core/certs/x509/pem.ts';
+import { selfSignedServer } from '#core/certs/x509/self-signed.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { letOthersWork, until } from '#test/kit/until.ts';
 import { isAdoptable } from './adopted-socket.ts';
@@ -198,6 +203,79 @@ describe('of two TCP sockets', () => {
     }
     left.end();
     expect(await back).toBe(hashOf(Buffer.concat(sent)));
+  });
+});
+
+/** A TLS connection: the client's end, and the server's as the proxy has it. */
+async function tlsPair(): Promise<{ far: TLSSocket; near: TLSSocket }> {
+  const { privateKey } = generateKeyPair('ecdsa-p256');
+  const certificate = selfSignedServer({
+    privateKey,
+    commonName: 'proxy',
+    dnsNames: ['proxy'],
+    ipAddresses: [],
+    notBefore: Date.now() - 60_000,
+    notAfter: Date.now() + 3_600_000,
+  });
+  const { far, near } = await pair();
+  const server = new TLSSocket(near, {
+    isServer: true,
+    key: privateKeyPem(privateKey).reveal(),
+    cert: certificateToPem(certificate),
+  });
+  const client = connectTls({ socket: far, rejectUnauthorized: false });
+  await Promise.all([once(server, 'secure'), once(client, 'secureConnect')]);
+  return { far: client, near: server };
+}
+
+describe('of TLS and a TCP socket', () => {
+  it('ok: 32 MiB each way at once arrive whole: memory that is lent to TLS is enciphered before it is used again', async () => {
+    const [a, b] = [await tlsPair(), await pair()];
+    const running = splice(a.near, b.near);
+    const [out, back] = [randomBytes(32 << 20), randomBytes(32 << 20)];
+    const [atServer, atClient] = [readAll(b.far), readAll(a.far)];
+    a.far.end(out);
+    b.far.end(back);
+    expect(await atServer).toBe(hashOf(out));
+    expect(await atClient).toBe(hashOf(back));
+    expect([running.aToB, running.bToA]).toEqual([out.length, back.length]);
+    a.far.destroy();
+  });
+
+  it('ok: also in parts of every size, to a client that reads now and then', async () => {
+    const [a, b] = [await tlsPair(), await pair()];
+    splice(a.near, b.near);
+    const hash = createHash('sha256');
+    const read = createHash('sha256');
+    a.far.on('data', (part: Buffer) => {
+      read.update(part);
+      a.far.pause();
+      setImmediate(() => a.far.resume());
+    });
+    for (const size of [1, 17, 2047, 2048, 2049, 65_536, 1, 300_000, 262_144, 5, 4_000_000]) {
+      const part = randomBytes(size);
+      hash.update(part);
+      b.far.write(part);
+      await letOthersWork();
+    }
+    b.far.end();
+    await once(a.far, 'end');
+    expect(read.digest('hex')).toBe(hash.digest('hex'));
+    a.far.destroy();
+  });
+
+  it('S33 ok: a client that does not read stops the server, and takes no memory', async () => {
+    const [a, b] = [await tlsPair(), await pair()];
+    const running = splice(a.near, b.near);
+    b.far.write(Buffer.alloc(128 << 20));
+    let held = -1;
+    while (held !== running.bToA) {
+      held = running.bToA;
+      for (let moment = 0; moment < 10; moment++) await letOthersWork();
+    }
+    expect(held).toBeLessThan(32 << 20);
+    running.destroy();
+    a.far.destroy();
   });
 });
 

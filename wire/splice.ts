@@ -3,6 +3,7 @@
 // (adopted-socket.ts); any other duplex, such as TLS, works as well and costs more.
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '#core/clock.ts';
 import { adoptSocket, isAdoptable } from './adopted-socket.ts';
 
@@ -66,14 +67,15 @@ class Lane {
 
   /**
    * The same for memory that is used again. A TCP socket of ours has mostly written it when `write` returns, and if not,
-   * the source waits; anything else (TLS enciphers later) is given a copy.
+   * the source waits. TLS has enciphered it by then, unless something waits before it; anything else is given a copy.
    */
   lend(bytes: Uint8Array): boolean {
-    if (!this.isSinkAdopted) return this.pass(Buffer.from(bytes));
+    const { sink } = this;
+    if (!this.isSinkAdopted && !enciphersAtOnce(sink)) return this.pass(Buffer.from(bytes));
     this.count += bytes.length;
-    if (!this.sink.writable) return true;
-    this.sink.write(bytes);
-    return this.sink.writableLength === 0;
+    if (!sink.writable) return true;
+    const hasRoom = sink.write(bytes);
+    return sink.writableLength === 0 || (hasRoom && !this.isSinkAdopted);
   }
 
   run(head: readonly Buffer[], finished: () => void): void {
@@ -187,6 +189,13 @@ class Running implements Splice {
     };
     look(-1);
   }
+}
+
+/** What is written goes straight into the native half, which enciphers it or, before the handshake is done, copies it. */
+function enciphersAtOnce(sink: Duplex): boolean {
+  return (
+    sink instanceof TLSSocket && !sink.connecting && sink.writableLength === 0 && sink.writableCorked === 0
+  );
 }
 
 function whenFlushed(stream: Duplex, then: () => void): void {
