@@ -21,6 +21,7 @@ import { Origins } from './listen/origin.ts';
 import { openMemberDoor } from './listen/tls/member-door.ts';
 import { openWebCertificates, type WebCertificates } from './listen/tls/web-certificates.ts';
 import { acceptOnWebPort, acceptSshOn } from './listen/web-port.ts';
+import { openProxyRecordings, type ProxyRecordings } from './record/recordings.ts';
 import { openSshDoor, type SshDoor } from './ssh/door.ts';
 import { webAnswerOf } from './web/facts.ts';
 import { relayInvites } from './web/invites.ts';
@@ -31,7 +32,7 @@ export interface ProxyOptions {
   readonly log: Log;
   readonly version: string;
   /** Of a host with the role proxy; the caller closes it, after the proxy. */
-  readonly membership: Pick<Membership, 'joined' | 'record'>;
+  readonly membership: Pick<Membership, 'joined' | 'record' | 'api'>;
   readonly view: ClusterView;
   readonly audit: Pick<AuditSender, 'emit'>;
   readonly dataDir: string;
@@ -81,7 +82,9 @@ async function open(
   const bounds = new ListenBounds(options.limits.maxConnections);
   const certificates = await openCertificates(options);
   onClose(() => certificates?.close());
-  const doors = openDoors(options);
+  const recordings = await openProxyRecordings(options);
+  onClose(() => recordings.close());
+  const doors = openDoors(options, recordings);
   onClose(() => doors.ssh.close());
   const notReady = (): string | undefined => reasonOf(membership, view);
   const known: { addresses?: DialAddresses } = {};
@@ -148,7 +151,7 @@ async function openCertificates(options: ProxyOptions): Promise<WebCertificates 
   });
 }
 
-function openDoors(options: ProxyOptions) {
+function openDoors(options: ProxyOptions, recordings: ProxyRecordings) {
   const { clock, membership, config, authServers } = options;
   const record = (): HostRecord | undefined => membership.record();
   const authDoor = openAuthDoor({
@@ -157,7 +160,7 @@ function openDoors(options: ProxyOptions) {
     // Renewals may have brought other ones than those of the configuration.
     addresses: () => record()?.auth_servers ?? authServers,
   });
-  const ssh = openSshDoor({ ...options, allowsLoopback: isLoopback(config.webListenAddr) });
+  const ssh = openSshDoor({ ...options, recordings, allowsLoopback: isLoopback(config.webListenAddr) });
   const memberDoor = openMemberDoor({ ...options, clock, record, protocol: PROXY_SSH_PROTOCOL });
   return { origins: new Origins(), authDoor, memberDoor, ssh };
 }

@@ -1,6 +1,7 @@
 // The routes that give certificates to those who are members already.
 import { decideImpersonation } from '#core/access/impersonate.ts';
 import { reissue, signDatabase, signSshd, signUser } from '#core/api/login.ts';
+import { relayHost, relayUser } from '#core/api/relay.ts';
 import { parseDuration } from '#core/duration.ts';
 import { isCode, type GatehouseError } from '#core/errors/error.ts';
 import { identityName, type UserIdentity } from '#core/identity.ts';
@@ -14,6 +15,7 @@ import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
 import { requireHolder } from './holder.ts';
 import { issueSshd } from './sshd.ts';
+import { isRelayRefusal, issueRelayHost, issueRelayUser, type RelayCertificate } from './relay.ts';
 import { reissueUser } from './reissue.ts';
 import { issueUser } from './user.ts';
 
@@ -112,11 +114,46 @@ const signSshdHandler = handler({
   },
 });
 
+/** The refusal goes to the proxy with the id of the denial, the reasons into the audit log. */
+async function forProxy(
+  context: IssueContext,
+  caller: Caller,
+  node: string,
+  issue: (proxyId: string) => Promise<RelayCertificate>,
+): Promise<RelayCertificate> {
+  const { identity } = caller;
+  if (identity?.kind !== 'host') throw notForThisCaller(context, caller, 'relay', `node/${node}`);
+  try {
+    return await issue(identity.host_id);
+  } catch (error) {
+    if (!isRelayRefusal(error)) throw error;
+    throw denial(context, caller, { action: 'relay', resource: `node/${node}`, reasons: [error.message] });
+  }
+}
+
+const relayHostHandler = handler({
+  endpoint: relayHost,
+  access: { to: 'host', roles: ['proxy'] },
+  handle: (context, caller, { node, ssh_public_key: sshPublicKey }) =>
+    forProxy(context, caller, node, (proxyId) => issueRelayHost(context, { node, sshPublicKey, proxyId })),
+});
+
+const relayUserHandler = handler({
+  endpoint: relayUser,
+  access: { to: 'host', roles: ['proxy'] },
+  handle: (context, caller, { ssh_public_key: sshPublicKey, ...request }) =>
+    forProxy(context, caller, request.node, (proxyId) =>
+      issueRelayUser(context, { ...request, sshPublicKey, proxyId }),
+    ),
+});
+
 export const ISSUE_HANDLERS: readonly Handler[] = [
   reissueHandler,
   signUserHandler,
   signDatabaseHandler,
   signSshdHandler,
+  relayHostHandler,
+  relayUserHandler,
 ];
 
 /** ACCESS_DENIED unless what is left of the caller's roles may impersonate the user with all of its roles. */

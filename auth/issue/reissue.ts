@@ -58,7 +58,7 @@ export async function reissueUser(
   return issueGrant(context, grant, access, { ...request, method: 'reissue', maxTtlMs: maxTtlOf(access) });
 }
 
-function commonTraits(held: Traits, now: Traits): Traits {
+export function commonTraits(held: Traits, now: Traits): Traits {
   const current = new Map(Object.entries(now));
   const common = Object.entries(held).map(
     ([name, values]) =>

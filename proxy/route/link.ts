@@ -1,13 +1,12 @@
 // The way to a node once it is open: a socket, or a channel through a tunnel or a peer; and its other half, the side of
 // the user. Any of the one is joined to any of the other here, and nowhere else is looked at what flows.
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import { splice } from '#wire/splice.ts';
 import { spliceChannel, spliceChannels, type ChannelPort } from '#wire/splice-channel.ts';
 
 export type Link =
-  | { readonly is: 'socket'; readonly socket: Socket }
+  | { readonly is: 'socket'; readonly socket: Duplex }
   | { readonly is: 'channel'; readonly port: ChannelPort };
 
 /** Joins the user's channel to the node; both are owned from now on. */

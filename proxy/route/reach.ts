@@ -1,5 +1,6 @@
 // The ways to a node that was chosen, tried in order: its tunnel at this proxy, its tunnel at another proxy, its address.
 // Which of them come first is what the node says of itself; the error says what was tried.
+import { formatAddress, parseAddress } from '#config/address.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
@@ -11,6 +12,8 @@ import { dialNode, type Resolve } from './dial-node.ts';
 import type { DialRules } from './dial-policy.ts';
 import type { Link } from './link.ts';
 import type { RouteNode } from './resolve.ts';
+
+const PLAIN_SSH_PORT = 22;
 
 export interface ReachOptions {
   readonly clock: Clock;
@@ -67,21 +70,27 @@ function waysTo(node: RouteNode, client: string, options: ReachOptions): Way[] {
 
 async function dialAddress(node: RouteNode, client: string, options: ReachOptions): Promise<Link> {
   const { clock, hostId, key, dialTimeoutMs, allowsLoopback, resolve } = options;
+  const isPlain = node.sub_kind === 'openssh';
   const isOwn = node.metadata.name === hostId();
   const rules: DialRules = { allowsLoopback: allowsLoopback || isOwn };
   const { privateKey, certificate } = key();
   const socket = await dialNode({
-    address: node.spec.addr,
+    address: isPlain ? formatAddress(parseAddress(node.spec.addr, PLAIN_SSH_PORT)) : node.spec.addr,
     rules,
     clock,
     timeoutMs: dialTimeoutMs(),
-    header: writeRelayHeader({
-      client,
-      target: node.metadata.name,
-      now: clock.now(),
-      key: privateKey,
-      certificate,
-    }),
+    // A plain sshd takes no line before its greeting.
+    ...(isPlain
+      ? {}
+      : {
+          header: writeRelayHeader({
+            client,
+            target: node.metadata.name,
+            now: clock.now(),
+            key: privateKey,
+            certificate,
+          }),
+        }),
     ...(resolve === undefined ? {} : { resolve }),
   });
   return { is: 'socket', socket };

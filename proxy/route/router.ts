@@ -14,7 +14,7 @@ import { resolveTarget, type RouteNode, type Resolution } from './resolve.ts';
 
 export type RouteView = Pick<
   ClusterView,
-  'clusterName' | 'networking' | 'recording' | 'nodes' | 'node' | 'nodesNamed' | 'sessions' | 'locks'
+  'clusterName' | 'networking' | 'nodes' | 'node' | 'nodesNamed' | 'sessions' | 'locks'
 >;
 
 export interface RouterOptions extends ReachOptions {
@@ -55,7 +55,6 @@ export class Router {
     });
     const node = requireOne(request, found);
     requireUnlocked(view.locks(), { serverId: node.metadata.name }, clock.now());
-    this.#requireSpliced(node);
     return node;
   }
 
@@ -78,19 +77,6 @@ export class Router {
           spec.server_id === node.metadata.name &&
           joinModes(access, { kind: spec.session_type, hostRoles: spec.host_roles }).length > 0,
       );
-  }
-
-  /** A plain sshd knows no roles, and a cluster that records at the proxy must see what flows. */
-  #requireSpliced(node: RouteNode): void {
-    const isPlain = node.sub_kind === 'openssh';
-    const isRecorded = this.#options.view.recording().mode.startsWith('proxy');
-    if (!isPlain && !isRecorded) return;
-    throw new GatehouseError(
-      'NOT_SUPPORTED',
-      isPlain
-        ? 'servers with a plain sshd cannot be reached through this proxy yet'
-        : 'sessions are to be recorded at the proxy (session_recording_config), which this proxy cannot do yet',
-    );
   }
 }
 

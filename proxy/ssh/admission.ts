@@ -17,6 +17,7 @@ import type { ClusterView } from '#client/cluster-view.ts';
 import { ipOf, type Origin } from '../listen/origin.ts';
 import type { RouteRequest } from '../route/request.ts';
 import { HiddenNodes, type Route, type Router } from '../route/router.ts';
+import type { SessionRelay } from '../record/relay.ts';
 import type { ProxyRefusals } from './refusals.ts';
 
 export interface ProxyUser {
@@ -36,6 +37,8 @@ export interface AdmissionOptions {
   readonly view: AdmissionView;
   readonly router: Router;
   readonly refusals: ProxyRefusals;
+  /** Ends sessions of servers that must be recorded here; everything else is spliced. */
+  readonly relay: Pick<SessionRelay, 'isFor' | 'open'>;
 }
 
 /** What is wrong; the reasons are for admins. */
@@ -87,9 +90,11 @@ export class Admission {
 
   /** An open way to the node that is meant; as `admit`, and what Router throws. */
   async open(user: ProxyUser, request: RouteRequest): Promise<Route> {
-    const { router } = this.#options;
+    const { router, relay } = this.#options;
     const node = this.#resolve(user, request);
-    return await router.reach(node, user.origin.remoteAddress);
+    const route = await router.reach(node, user.origin.remoteAddress);
+    if (!relay.isFor(node)) return route;
+    return { node, link: await relay.open({ ...route, origin: user.origin }) };
   }
 
   #resolve(user: ProxyUser, request: RouteRequest): Route['node'] {

@@ -21,6 +21,9 @@ import type {
 import { ipOf, type Origin } from '../listen/origin.ts';
 import { Peers, type PeersOptions } from '../peer/peers.ts';
 import type { Resolve } from '../route/dial-node.ts';
+import type { ProxyRecordings } from '../record/recordings.ts';
+import { RelayKeys } from '../record/relay-keys.ts';
+import { SessionRelay } from '../record/relay.ts';
 import { Router } from '../route/router.ts';
 import { TunnelRegistry } from '../tunnel/registry.ts';
 import { Admission, type ProxyUser } from './admission.ts';
@@ -41,7 +44,7 @@ const BY_APPLICATION = 11;
 export interface SshDoorOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly membership: Pick<Membership, 'record'>;
+  readonly membership: Pick<Membership, 'record' | 'api'>;
   readonly view: ClusterView;
   readonly audit: { emit(event: ProxyEvent): void };
   /**
@@ -49,6 +52,8 @@ export interface SshDoorOptions {
    * machine, such as where the proxy itself listens on loopback alone. Default false.
    */
   readonly allowsLoopback?: boolean;
+  /** Where sessions go that end here. Without it those that must be recorded are refused. */
+  readonly recordings?: Pick<ProxyRecordings, 'record'>;
   readonly resolve?: Resolve;
   readonly connectToPeer?: PeersOptions['connectTo'];
 }
@@ -70,6 +75,10 @@ export function openSshDoor(options: SshDoorOptions): SshDoor {
   return new Door(options);
 }
 
+function cannotRecord(): never {
+  throw new GatehouseError('STORAGE_FAILED', 'this proxy has no place for recordings');
+}
+
 interface Live {
   readonly holder: Holder;
   readonly connection: SshConnection;
@@ -82,6 +91,7 @@ class Door implements SshDoor {
   readonly #tunnels: TunnelRegistry;
   readonly #peers: Peers;
   readonly #refusals: ProxyRefusals;
+  readonly #relay: SessionRelay;
   readonly #admission: Admission;
   readonly #live = new Set<Live>();
   /** Streams of which nobody knows yet whose they are, and those over TLS. */
@@ -113,7 +123,18 @@ class Door implements SshDoor {
       allowsLoopback,
       ...(resolve === undefined ? {} : { resolve }),
     });
-    this.#admission = new Admission({ clock, view, router, refusals: this.#refusals });
+    this.#relay = new SessionRelay({
+      clock,
+      log,
+      view,
+      refusals: this.#refusals,
+      keys: new RelayKeys({ clock, api: () => membership.api() }),
+      recordings: options.recordings ?? { record: cannotRecord },
+      proxyId: hostId,
+      limits: () => this.#limits(),
+      emit: (event) => audit.emit(event),
+    });
+    this.#admission = new Admission({ clock, view, router, refusals: this.#refusals, relay: this.#relay });
     this.#stopWatching = view.onChange((kinds) => {
       if (kinds.has('lock')) this.#recheck();
     });
@@ -170,6 +191,7 @@ class Door implements SshDoor {
     this.#sweep.cancel();
     this.#peers.close();
     this.#tunnels.close();
+    this.#relay.close();
     for (const { connection } of this.#live) connection.disconnect(BY_APPLICATION, 'the proxy stops');
     for (const stream of this.#streams) stream.destroy();
   }

@@ -68,6 +68,7 @@ export async function startProxyHouse(house: TestAuth, options: ProxyHouseOption
     version: '0.1.0',
     membership: {
       joined: membership.joined,
+      api: () => membership.api(),
       // Where auth is said to be, for tests that have something in between.
       record: () => {
         const record = membership.record();

@@ -5,6 +5,7 @@ import { parseSshCertificate } from '#core/certs/ssh/certificate.ts';
 import { publicKeyLine, sshCertificateLine } from '#core/certs/ssh/lines.ts';
 import { privateKeyPem } from '#core/certs/x509/keys.ts';
 import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import type { SystemRole, UserIdentity } from '#core/identity.ts';
 import { silentLog } from '#core/log.ts';
 import { formatIpPort } from '#core/ip-port.ts';
@@ -52,7 +53,12 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   const events: ProxyEvent[] = [];
   const door = openSshDoor({
     log: silentLog,
-    membership: { record: () => record },
+    membership: {
+      record: () => record,
+      api() {
+        throw new GatehouseError('UNAVAILABLE', 'this proxy has no auth service');
+      },
+    },
     audit: { emit: (event) => void events.push(event) },
     allowsLoopback: true,
     ...options,
