@@ -134,11 +134,18 @@ export class SessionRelay {
     const { relayed, server, admission } = relaying;
     this.#live.add(relayed);
     const forget = this.#monitor.watch(relayed, admission);
-    void person.closed.then(() => {
-      this.#live.delete(relayed);
-      forget();
-    });
+    void this.#forgetWhenClosed(person, relayed, forget);
     return relayed.begin(person, server);
+  }
+
+  async #forgetWhenClosed(
+    person: SshConnection,
+    relayed: RelayedConnection,
+    forget: () => void,
+  ): Promise<void> {
+    await person.closed;
+    this.#live.delete(relayed);
+    forget();
   }
 }
 
