@@ -2,6 +2,7 @@
 // our own over the descriptors: the ones of the process write to pipes one call at a time and wait for each.
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { letGo } from '#wire/let-go.ts';
 
 const BUFFER_BYTES = 128 * 1024;
 
@@ -29,7 +30,7 @@ export function joinStdio(connection: Duplex): Promise<void> {
     };
     connection.on('drain', () => input.resume());
     connection.on('data', (bytes: Buffer) => {
-      if (!output.write(bytes)) connection.pause();
+      if (!output.write(bytes, (error) => error ?? letGo(bytes))) connection.pause();
     });
     output.on('drain', () => connection.resume());
     input.once('end', () => connection.end());

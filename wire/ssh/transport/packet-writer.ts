@@ -2,8 +2,8 @@
 // waits for the socket.
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { letGo } from '../../let-go.ts';
 import { MAX_PACKET_BYTES } from '../limits.ts';
-import { letGo } from './let-go.ts';
 import { MIN_PADDING_BYTES, plainSealer, type Sealer } from './packet-cipher.ts';
 import { padding } from './random-pool.ts';
 

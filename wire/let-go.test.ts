@@ -5,8 +5,8 @@ import { duplexPair } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { until } from '#test/kit/until.ts';
 import { letGo } from './let-go.ts';
-import type { Sealer } from './packet-cipher.ts';
-import { PacketWriter } from './packet-writer.ts';
+import type { Sealer } from './ssh/transport/packet-cipher.ts';
+import { PacketWriter } from './ssh/transport/packet-writer.ts';
 
 const KIB = 1024;
 

@@ -1,6 +1,6 @@
-// Memory that is given back at once instead of when the garbage collector comes by. Ciphers of node:crypto make a new
-// buffer for each packet; every 64 MiB of them V8 marks its whole heap, which in a process with a heap of some size costs
-// five times what the cipher does.
+// Memory that is given back at once instead of when the garbage collector comes by. Ciphers of node:crypto and reads of
+// TLS make a new buffer each time; every 64 MiB of them V8 marks its whole heap, which in a process with a heap of some
+// size costs five times what a cipher does.
 
 /** Smaller ones may be parts of a pool, and are not worth it. */
 const LEAST_BYTES = 16 * 1024;
