@@ -49,6 +49,11 @@ export const gate: Program<Gate> = {
       load: async () => (await import('./ssh.ts')).ssh,
     },
     {
+      name: 'scp',
+      says: 'Copy files to a server, or from it.',
+      load: async () => (await import('./scp.ts')).scp,
+    },
+    {
       name: 'proxy',
       says: 'Bring other programs through the proxy.',
       verbs: [
