@@ -9,6 +9,7 @@ import type { Membership } from '#client/member/membership.ts';
 import { formatAddress, parseAddress } from '#config/address.ts';
 import type { SshConfig } from '#config/config.ts';
 import type { Clock } from '#core/clock.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
@@ -32,6 +33,8 @@ export interface AgentOptions {
   readonly dataDir: string;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
+  /** Left out: its port is bound anew. */
+  readonly sockets?: ListeningSockets | undefined;
   /** `host:port` under which the node service is dialed; with port 0 it is the one that was bound. */
   readonly address: string;
   /**

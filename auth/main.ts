@@ -1,6 +1,7 @@
 // The auth service: opens its parts in order, connects them, and closes them in reverse. No logic.
 import type { Writable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import type { AuthConfig } from '#config/config.ts';
@@ -59,6 +60,8 @@ export interface AuthOptions {
   readonly ownHost?: OwnHost | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   readonly observer?: AuthObserver | undefined;
+  /** Left out: its port is bound anew. */
+  readonly sockets?: ListeningSockets | undefined;
 }
 
 export interface Auth {
@@ -74,6 +77,8 @@ export interface Auth {
   readonly routes: readonly MountedRoute[];
   /** For /readyz: the store answers and the local copy is up to date. */
   isReady(): boolean;
+  /** Takes no more connections and lets calls that begin now end; to be closed then. */
+  drain(): Promise<void>;
   /** Ends calls, then the log, then the store. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -129,6 +134,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
       machine: options.nodeName,
       limits: options.limits,
       observer: options.observer,
+      sockets: options.sockets,
       routes: routesOf({ staticTokens: options.staticTokens ?? [], ownHost: options.ownHost, clock }),
     }),
     (part) => part.close(),
@@ -137,7 +143,8 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
   const authServers = [server.localAddress];
   opened(await startAdminIdentity({ context, dataDir, authServers, clock, log }), (part) => part.close());
   const isReady = (): boolean => state.isReady();
-  return { address, port, hostId, clusterName, state, authorities, audit, routes, isReady };
+  const drain = (): Promise<void> => server.drain();
+  return { address, port, hostId, clusterName, state, authorities, audit, routes, isReady, drain };
 }
 
 /** What stands below the server: store, state, authorities and log of an established cluster. */

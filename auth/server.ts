@@ -1,12 +1,14 @@
 // The HTTPS server of the auth API: one listener, and one hook that guards every route. What the calls do is in routes/;
 // what a client can make it hold is bounded in server-app.ts.
-import type { AddressInfo } from 'node:net';
+import { Server as NetServer, type AddressInfo } from 'node:net';
 import type { Server as HttpsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { lockInForce } from '#core/access/locks.ts';
 import { identityName } from '#core/identity.ts';
+import { sleep } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { newSockets, type ListeningSockets } from '#core/listening.ts';
 import type { RouteAccess } from './guard/access.ts';
 import type { Caller } from './guard/caller.ts';
 import { observeCalls, type AuthObserver } from './observer.ts';
@@ -20,6 +22,8 @@ import { mountRoute, type MountedRequest } from './server-routes.ts';
 
 /** How long calls under way may take to end when the server closes. */
 const CLOSE_MS = 5_000;
+/** How long those who connected just now have to make their call before a server that drains is closed. */
+const DRAIN_MS = 500;
 
 export interface ServerOptions {
   readonly context: ServerContext;
@@ -34,6 +38,7 @@ export interface ServerOptions {
   /** All of routes/all.ts unless a test says otherwise. */
   readonly routes?: readonly Route[] | undefined;
   readonly observer?: AuthObserver | undefined;
+  readonly sockets?: ListeningSockets | undefined;
 }
 
 export interface MountedRoute {
@@ -49,13 +54,15 @@ export interface AuthServer {
   readonly localAddress: string;
   readonly port: number;
   readonly routes: readonly MountedRoute[];
+  /** Takes no more connections, ends idle ones, and lets calls that begin now end; then it may be closed. */
+  drain(): Promise<void>;
   /** Ends streams, waits for calls under way for a while. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /** Resolves when the server listens. UNAVAILABLE when the address is taken; INTERNAL for a route without access. */
 export async function startServer(options: ServerOptions): Promise<AuthServer> {
-  const { context, host, port } = options;
+  const { context, host, port, sockets = newSockets } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const certificate = startServerCertificate(
     { ...context, names: namesOf(host, options.names, options.machine) },
@@ -72,7 +79,8 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
   if (options.observer !== undefined) observeCalls(app, options.observer);
   const mounted = mountAll(app, context, options.routes ?? ROUTES, addressOf);
   try {
-    await app.listen({ host, port });
+    await app.listen(sockets.claim(SETTING, { host, port }));
+    sockets.opened(SETTING, { host, port }, app.server);
   } catch (cause) {
     certificate.close();
     await app.close();
@@ -93,9 +101,12 @@ export async function startServer(options: ServerOptions): Promise<AuthServer> {
     localAddress: hostPort(LOOPBACK[bound.address] ?? bound.address, bound.port),
     port: bound.port,
     routes: mounted,
+    drain: () => drainApp(app, context),
     close: () => (closing ??= closeApp(app, context, () => certificate.close())),
   };
 }
+
+const SETTING = 'auth_service.listen_addr';
 
 /** A listener on every address is reached on loopback. */
 const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
@@ -214,6 +225,13 @@ function refuse(
 
 function isHostLocked({ guard, clock }: ServerContext, serverId: string): boolean {
   return lockInForce(guard.standings.locks(), { serverId }, clock.now()) !== undefined;
+}
+
+/** The socket of the port is closed, not the HTTP server: that would refuse calls on connections it has. */
+async function drainApp(app: FastifyInstance, { clock }: ServerContext): Promise<void> {
+  NetServer.prototype.close.call(app.server);
+  app.server.closeIdleConnections();
+  await sleep(clock, DRAIN_MS);
 }
 
 async function closeApp(

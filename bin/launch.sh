@@ -36,4 +36,12 @@ if [ ! -x "$node" ]; then
   exit 69
 fi
 use_compile_cache
+# What a graceful restart of the daemon starts: this path may lead to another version by then.
+case $0 in
+  /*)
+    GATEHOUSE_LAUNCHER=$0
+    export GATEHOUSE_LAUNCHER
+    ;;
+  *) unset GATEHOUSE_LAUNCHER ;;
+esac
 exec "$node" --disable-warning=ExperimentalWarning "$root/$program" "$@"

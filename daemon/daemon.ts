@@ -1,5 +1,5 @@
-// The daemon as a value: opens the parts and services that a configuration asks for, connects them, and closes them in
-// reverse. main.ts runs it in a process; tests run it in theirs.
+// The daemon as a value: opens the parts and services that a configuration asks for, connects them, hands them over to
+// another process, and closes them in reverse. main.ts runs it in a process; tests run it in theirs.
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -11,18 +11,21 @@ import { DEFAULT_DATA_DIR } from '#config/build.ts';
 import type { Config } from '#config/config.ts';
 import type { ConfigFlags } from '#config/flags.ts';
 import { CONFIG_PATHS, loadConfig, type LoadedConfig } from '#config/load.ts';
-import type { Clock } from '#core/clock.ts';
+import { sleep, type Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
-import { lockDataDir } from './data-dir-lock.ts';
+import { openClaims, type Claims } from './claims.ts';
 import { prepareDataDir } from './data-dir.ts';
 import { dumpDiagnostics } from './diagnostics/dump.ts';
-import { startDiagnostics } from './diagnostics/server.ts';
+import { startDiagnostics, type Diagnostics } from './diagnostics/server.ts';
 import { guideText, programsPrefix } from './guide.ts';
+import { openHandover } from './handover/handover.ts';
+import type { Predecessor } from './handover/predecessor.ts';
+import { ProcessSockets } from './handover/sockets.ts';
+import type { StartSuccessor } from './handover/successor.ts';
 import { chooseOutput } from './log/choose-output.ts';
 import { openLog } from './log/open.ts';
-import { openDaemonMetrics } from './metrics/daemon-metrics.ts';
-import { writePidFile } from './pid-file.ts';
+import { openDaemonMetrics, type DaemonMetrics } from './metrics/daemon-metrics.ts';
 import { startServices, type Services } from './services.ts';
 
 export interface DaemonOptions {
@@ -36,16 +39,22 @@ export interface DaemonOptions {
   readonly bootstrapFile?: string | undefined;
   /** Tell a person what to do next. */
   readonly withGuide: boolean;
+  /** Starts the process that takes over at a graceful restart. */
+  readonly startSuccessor: StartSuccessor;
+  /** The process this one takes over from. */
+  readonly predecessor?: Predecessor | undefined;
 }
 
 export interface Daemon {
   readonly log: Log;
   /** Rejects when a service cannot go on; never resolves. */
   readonly failed: Promise<never>;
+  /** Resolves when another process serves and nothing is left here, unless that was by USR2. */
+  readonly finished: Promise<void>;
   /** Writes what the process is doing to the log. */
   dump(): void;
-  /** HUP and USR2: opens the log file anew, and says that the rest needs a restart. */
-  reload(signal: string): Promise<void>;
+  /** HUP and USR2: opens the log file anew, and hands over to a new process. */
+  reload(signal: NodeJS.Signals): Promise<void>;
   /** Ends the services in reverse; safe to call twice. */
   close(): Promise<void>;
 }
@@ -68,43 +77,100 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 }
 
 const PROGRAMS = fileURLToPath(new URL('../bin/', import.meta.url));
-const RELOAD_NOTICE =
-  'the log file was reopened; graceful restarts are not part of this release: restart to apply a changed configuration';
+/** An agent in a process that takes over has so long to reach its proxies before the old one lets go of them. */
+const TUNNELS_MS = 15_000;
+const LOOK_MS = 100;
 
 type Opened = <T>(part: T, close: (part: T) => unknown) => T;
 
 async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon, 'close'>> {
-  const { version } = options;
-  const { loaded, output, log, dataDir } = await openGround(options, opened);
+  const { version, clock, predecessor } = options;
+  const sockets = new ProcessSockets(predecessor?.sockets ?? []);
+  const { loaded, output, log, dataDir, claims } = await openGround(options, opened);
   const { config } = loaded;
   const metrics = opened(openDaemonMetrics(version), (part) => part.close());
-  const running: { services?: Services } = {};
-  if (config.diagAddr !== undefined) {
-    const reasons = (): readonly string[] => notReady(running.services);
-    const diagnostics = { listen: config.diagAddr, reasons, metrics: metrics.render };
-    const { address } = opened(await startDiagnostics(diagnostics), (part) => part.close());
-    log.info({ address }, 'health and metrics are served');
-  }
-  const services = opened(await startServices(config, { ...options, log, dataDir, metrics }), (part) =>
-    part.close(),
-  );
+  const running: { services?: Services; diagnostics?: Diagnostics | undefined } = {};
+  const diagnose = async (): Promise<void> => {
+    const served = { config, sockets, log, metrics, reasons: () => notReady(running.services) };
+    running.diagnostics = opened(await openDiagnostics(served), (part) => part?.close());
+  };
+  // A process that takes over is asked about its health when it has some: until then the old one answers.
+  if (predecessor === undefined) await diagnose();
+  const parts = { ...options, log, dataDir, metrics, sockets, isTakingOver: predecessor !== undefined };
+  const services = opened(await startServices(config, parts), (part) => part.close());
   running.services = services;
   metrics.watch(services);
-  const { auth, agent, proxy, member } = services;
-  if (options.withGuide && auth !== undefined) {
-    options.stdout.write(guide(loaded, dataDir, auth, options.environment['PATH']));
+  if (predecessor !== undefined) {
+    await serves(services, clock);
+    await diagnose();
+    sockets.closeUnclaimed();
+    predecessor.ready();
   }
+  if (options.withGuide && services.auth !== undefined) {
+    options.stdout.write(guide(loaded, dataDir, services.auth, options.environment['PATH']));
+  }
+  const handover = openHandover({
+    clock,
+    log,
+    start: options.startSuccessor,
+    sockets: () => sockets.list(),
+    release: async () => {
+      await services.releaseAuth();
+      await claims.release();
+    },
+    retake: async () => {
+      await claims.retake();
+      await services.retakeAuth();
+    },
+    drain: async () => {
+      await running.diagnostics?.close();
+      await services.drain();
+    },
+  });
+  opened(handover, (part) => part.close());
   return {
     log,
-    failed: services.failed,
-    dump: () => dumpDiagnostics(log, { version, auth, agent, proxy, member, watchers: metrics.watchers() }),
+    failed: Promise.race([services.failed, handover.failed]),
+    finished: handover.finished,
+    dump: () => {
+      const { auth, agent, proxy, member } = services;
+      dumpDiagnostics(log, { version, auth, agent, proxy, member, watchers: metrics.watchers() });
+    },
     reload: async (signal) => {
       await output
         .reopen?.()
         .catch((error: unknown) => log.error({ err: error }, 'the log file stays as it was'));
-      log.warn({ signal }, RELOAD_NOTICE);
+      await handover.begin(signal);
     },
   };
+}
+
+/** Resolves when another process may stop to; rejects when a service cannot go on. */
+async function serves({ ready, failed, agent }: Services, clock: Clock): Promise<void> {
+  await Promise.race([ready, failed]);
+  const lateAt = clock.now() + TUNNELS_MS;
+  while (agent?.health().ready === false && clock.now() < lateAt) await sleep(clock, LOOK_MS);
+}
+
+interface DiagnosticsParts {
+  readonly config: Config;
+  readonly sockets: ProcessSockets;
+  readonly log: Log;
+  readonly metrics: DaemonMetrics;
+  readonly reasons: () => readonly string[];
+}
+
+async function openDiagnostics(parts: DiagnosticsParts): Promise<Diagnostics | undefined> {
+  const { config, sockets, log, metrics, reasons } = parts;
+  if (config.diagAddr === undefined) return undefined;
+  const served = await startDiagnostics({
+    listen: config.diagAddr,
+    sockets,
+    reasons,
+    metrics: metrics.render,
+  });
+  log.info({ address: served.address }, 'health and metrics are served');
+  return served;
 }
 
 /** What everything else stands on: configuration, log, and a data directory that is this process's own. */
@@ -125,9 +191,9 @@ async function openGround(options: DaemonOptions, opened: Opened) {
   }
   requireServices(config);
   const dataDir = await prepareDataDir(config.dataDir, { uid: process.getuid?.() }, log);
-  opened(await lockDataDir(dataDir), (lock) => lock.release());
-  if (config.pidFile !== undefined) opened(await writePidFile(config.pidFile), (file) => file.remove());
-  return { loaded, output, log, dataDir };
+  await options.predecessor?.turn();
+  const claims: Claims = opened(await openClaims(dataDir, config.pidFile), (part) => part.close());
+  return { loaded, output, log, dataDir, claims };
 }
 
 function requireServices({ auth, ssh, proxy }: Config): void {

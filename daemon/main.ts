@@ -3,9 +3,15 @@
 import { flushCompileCache } from 'node:module';
 import { sleep } from '#core/clock.ts';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon.ts';
+import { findPredecessor, type ParentChannel } from './handover/predecessor.ts';
+import { successorOf, type ProgramLine } from './handover/successor.ts';
 import { watchSignals, type SignalSource } from './signals.ts';
 
-export interface RunOptions extends DaemonOptions {
+export interface RunOptions extends Omit<DaemonOptions, 'startSuccessor' | 'predecessor'> {
+  /** What this process was started as: graceful restarts start it again. */
+  readonly program: ProgramLine;
+  /** The process object, by which one that is started by a graceful restart hears of the old one. */
+  readonly parent: ParentChannel;
   readonly signals: SignalSource;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
@@ -17,7 +23,7 @@ const FLUSH_MS = 20_000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGTERM: 15 };
 
 /**
- * Resolves with the exit code after TERM or INT: 0. A second one ends the process at once (128 + its number). Errors
+ * Resolves with the exit code: 0, after TERM or INT, or when another process has taken over and nothing is left here. A second one ends the process at once (128 + its number). Errors
  * of the start, and of a service that cannot go on, are thrown when everything is closed.
  */
 export async function runDaemon(options: RunOptions): Promise<number> {
@@ -33,10 +39,14 @@ export async function runDaemon(options: RunOptions): Promise<number> {
     reload: (signal) => void daemon?.reload(signal),
   });
   try {
-    daemon = await startDaemon(options);
+    daemon = await startDaemon({
+      ...options,
+      startSuccessor: successorOf(options.program),
+      predecessor: findPredecessor(options.environment, options.parent),
+    });
     // When nobody waits, neither for the start nor for the end.
     clock.after(FLUSH_MS, () => flushCompileCache());
-    const signal = await Promise.race([stopped.promise, daemon.failed]);
+    const signal = await Promise.race([stopped.promise, daemon.failed, daemon.finished]);
     daemon.log.info({ signal }, 'stopping');
     return 0;
   } finally {

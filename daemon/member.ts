@@ -39,6 +39,8 @@ export interface Member {
   health(): { readonly ready: boolean; readonly reason?: string };
   /** Starts the heartbeats, which tell of all these; once. */
   announce(services: readonly Announced[]): void;
+  /** Another process is this host now: only sessions of this one are told of from here on. */
+  handOver(): void;
   /** After the services. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -51,6 +53,7 @@ export function startMember(options: MemberOptions): Member {
   const audit = startAuditSender({ dir: join(dataDir, 'outbox'), membership, clock, log });
   const sessions = openLiveSessions();
   let presence: Presence | undefined;
+  let isReplaced = false;
   let closing: Promise<void> | undefined;
   return {
     membership,
@@ -75,13 +78,14 @@ export function startMember(options: MemberOptions): Member {
         membership,
         ready,
         sessions,
-        resources: (record) => services.flatMap((service) => service.documents(record)),
+        resources: (record) => (isReplaced ? [] : services.flatMap((service) => service.documents(record))),
       });
       for (const service of services) service.onChange?.(() => presence?.renew());
     },
+    handOver: () => void (isReplaced = true),
     close: () =>
       (closing ??= (async () => {
-        await presence?.close();
+        await presence?.close({ isReplaced });
         await audit.close();
         await view.close();
         await membership.close();

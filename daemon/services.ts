@@ -10,7 +10,8 @@ import { formatAddress } from '#config/address.ts';
 import type { Config, ProxyConfig, SshConfig } from '#config/config.ts';
 import { readToken } from '#config/load.ts';
 import { proxyNames } from '#config/proxy-names.ts';
-import type { Clock } from '#core/clock.ts';
+import { sleep, type Clock } from '#core/clock.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import type { SystemRole } from '#core/identity.ts';
@@ -30,52 +31,89 @@ export interface ServiceParts {
   readonly bootstrapFile?: string | undefined;
   readonly metrics: DaemonMetrics;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly sockets: ListeningSockets;
+  /** Another process serves on the same sockets: what this one cannot serve yet it must not accept. */
+  readonly isTakingOver: boolean;
 }
 
 export interface Services {
-  readonly auth?: Auth;
+  /** Undefined also while it is handed over. */
+  readonly auth?: Auth | undefined;
   /** There with each service that is not auth. */
   readonly member?: Member;
   readonly agent?: Agent;
   readonly proxy?: Proxy;
   /** Rejects when a service cannot go on; never resolves. */
   readonly failed: Promise<never>;
+  /** Resolves when all services can serve; never when auth does not answer. */
+  readonly ready: Promise<void>;
+  /** Ends the auth service so that another process can open it; clients wait, because the socket is not lost. */
+  releaseAuth(): Promise<void>;
+  /** Opens it again. Errors are those of its start. */
+  retakeAuth(): Promise<void>;
+  /** Another process serves: takes nothing new. Resolves when no session is left. */
+  drain(): Promise<void>;
   /** In reverse. Safe to call twice. */
   close(): Promise<void>;
 }
 
+const SETTLE_MS = 1000;
+
 /** Errors are those of the services; what was started is closed again. */
 export async function startServices(config: Config, parts: ServiceParts): Promise<Services> {
   const ownToken = new Secret(randomBytes(32).toString('hex'));
-  const opened: { member?: Member; agent?: Agent; proxy?: Proxy } = {};
+  const opened: { auth?: Auth | undefined; member?: Member; agent?: Agent; proxy?: Proxy } = {};
   const roles = rolesOf(config);
   const ownHost = { roles, token: ownToken, id: () => opened.member?.hostId } as const;
-  const auth = config.auth === undefined ? undefined : await openAuth(config, config.auth, parts, ownHost);
+  const openOwnAuth = async (): Promise<void> => {
+    if (config.auth !== undefined) opened.auth = await openAuth(config, config.auth, parts, ownHost);
+  };
+  await openOwnAuth();
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closing ??= (async () => {
       await Promise.all([opened.agent?.close(), opened.proxy?.close()]);
       await opened.member?.close();
-      await auth?.close();
+      await opened.auth?.close();
     })());
   try {
     if (roles.length > 0) {
-      const member = (opened.member = await openMember(config, roles, parts, auth, ownToken));
+      const member = (opened.member = await openMember(config, roles, parts, opened.auth, ownToken));
+      if (parts.isTakingOver) await knowsCluster(member);
       if (config.proxy !== undefined) opened.proxy = await openProxy(config, config.proxy, parts, member);
       if (config.ssh !== undefined) opened.agent = openAgent(config, config.ssh, parts, member);
       member.announce([opened.agent, opened.proxy].filter((service) => service !== undefined));
     }
-    const { member, agent } = opened;
-    return {
-      ...(auth === undefined ? {} : { auth }),
-      ...opened,
+    const { member, agent, proxy } = opened;
+    return Object.assign(opened, {
+      ready: Promise.all([agent?.ready, proxy?.ready]).then(() => undefined),
+      releaseAuth: async () => {
+        const { auth } = opened;
+        await auth?.drain();
+        opened.auth = undefined;
+        await auth?.close();
+      },
+      retakeAuth: openOwnAuth,
+      drain: async () => {
+        member?.handOver();
+        do {
+          await Promise.all([agent?.drain(), proxy?.drain()]);
+          // What was accepted at the last moment is counted a little later.
+          await sleep(parts.clock, SETTLE_MS);
+        } while ((agent?.counts.connections ?? 0) > 0);
+      },
       failed: Promise.race([member?.membership.failed, agent?.failed].filter((one) => one !== undefined)),
       close,
-    };
+    });
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Rejects when this host may not be a member. */
+async function knowsCluster({ membership, view }: Member): Promise<void> {
+  await Promise.race([Promise.all([membership.joined, view.ready]), membership.failed]);
 }
 
 /** What this process is a member of the cluster as; auth is none. */
@@ -103,6 +141,7 @@ async function openAuth(
     bootstrapFile: parts.bootstrapFile,
     settings: auth.settings,
     observer: parts.metrics.observer,
+    sockets: parts.sockets,
   });
   const { address, clusterName, hostId } = started;
   log.info({ address, cluster: clusterName, hostId }, 'the auth service is ready');
@@ -143,7 +182,7 @@ async function openMember(
 }
 
 function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: Member): Agent {
-  const { clock, log, version, dataDir, environment } = parts;
+  const { clock, log, version, dataDir, environment, sockets } = parts;
   return startAgent({
     clock,
     log: log.child({ part: 'node' }),
@@ -156,6 +195,7 @@ function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: 
     sessions: member.sessions,
     config: ssh,
     limits: config.connectionLimits,
+    sockets,
     address: addressOf(config, ssh),
     // Where auth or a proxy runs beside it, the node is dialed; elsewhere what was configured decides.
     tunnelAddresses: config.auth === undefined && config.proxy === undefined ? member.authServers : [],
@@ -165,7 +205,7 @@ function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: 
 async function openProxy(
   config: Config,
   proxy: ProxyConfig,
-  { clock, log, version, dataDir }: ServiceParts,
+  { clock, log, version, dataDir, sockets }: ServiceParts,
   member: Member,
 ): Promise<Proxy> {
   return startProxy({
@@ -178,6 +218,7 @@ async function openProxy(
     audit: member.audit,
     config: proxy,
     limits: config.connectionLimits,
+    sockets,
     nodeName: config.nodename,
     ownHost: ownHost(config),
     authServers: member.authServers,

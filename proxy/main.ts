@@ -8,8 +8,9 @@ import type { Address } from '#config/address.ts';
 import type { ProxyConfig } from '#config/config.ts';
 import { proxyNames } from '#config/proxy-names.ts';
 import { parseNetwork } from '#core/certs/ip-address.ts';
-import type { Clock } from '#core/clock.ts';
+import { sleep, type Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
@@ -38,6 +39,8 @@ export interface ProxyOptions {
   readonly dataDir: string;
   readonly config: ProxyConfig;
   readonly limits: { readonly maxConnections: number };
+  /** Left out: its ports are bound anew. */
+  readonly sockets?: ListeningSockets | undefined;
   readonly nodeName: string;
   /** An address of this machine that others can dial. */
   readonly ownHost: string;
@@ -54,8 +57,11 @@ export interface Proxy {
   /** What heartbeats say of it. */
   documents(record: HostRecord): readonly Resource[];
   readonly counts: { readonly connections: number } & Pick<SshDoor['counts'], 'tunnels'>;
-  /** Takes no more connections and asks agents to go elsewhere; what is there goes on. */
-  drain(): void;
+  /**
+   * Takes no more connections and asks agents to go elsewhere; what is there goes on. Resolves when nobody is connected
+   * to a server through it any more, and others had a while to go.
+   */
+  drain(): Promise<void>;
   /** Ends everything. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -127,11 +133,23 @@ async function open(
     get counts() {
       return { connections: bounds.count, tunnels: doors.ssh.counts.tunnels };
     },
-    drain() {
+    async drain() {
       for (const listener of listeners.all) listener.stop();
       doors.ssh.drain();
+      await unused(doors.ssh, bounds, clock);
     },
   };
+}
+
+/** Whoever calls auth or a page through a proxy that drains has so long; they connect again by themselves. */
+const LINGER_MS = 15_000;
+const LOOK_MS = 500;
+
+async function unused(ssh: SshDoor, bounds: ListenBounds, clock: Clock): Promise<void> {
+  const patientUntil = clock.now() + LINGER_MS;
+  while (ssh.counts.inUse > 0 || (bounds.count > 0 && clock.now() < patientUntil)) {
+    await sleep(clock, LOOK_MS);
+  }
 }
 
 async function openCertificates(options: ProxyOptions): Promise<WebCertificates | undefined> {

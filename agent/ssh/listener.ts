@@ -5,6 +5,7 @@ import type { Address } from '#config/address.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { formatIpPort } from '#core/ip-port.ts';
+import { newSockets, type ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { RateLimit } from '#core/rate-limit.ts';
 import type { RelayHeader } from '#core/relay-header.ts';
@@ -16,6 +17,7 @@ export interface ListenerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly listen: Address;
+  readonly sockets?: ListeningSockets | undefined;
   readonly limits: ConnectionLimits;
   /** Judges a relay header; a throw ends the connection. */
   readonly readRelay: (header: Uint8Array) => RelayHeader;
@@ -44,7 +46,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       }
     });
   });
-  await listening(server, listen);
+  await listening(server, options);
   server.on('error', (error) => log.error({ err: error }, 'the port of the node reports an error'));
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : listen.port;
@@ -81,18 +83,22 @@ const withoutZone = (address: string): string => address.split('%', 1)[0] ?? add
 
 const gone = (): GatehouseError => new GatehouseError('UNAVAILABLE', 'the connection is closed already');
 
-function listening(server: Server, { host, port }: Address): Promise<void> {
+const SETTING = 'ssh_service.listen_addr';
+
+function listening(server: Server, { listen, sockets = newSockets }: ListenerOptions): Promise<void> {
+  const { host, port } = listen;
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void =>
       reject(
         new GatehouseError(
           'UNAVAILABLE',
-          `cannot listen on ${host}:${port} (${error.code ?? 'failed'}); change ssh_service.listen_addr or stop what uses it`,
+          `cannot listen on ${host}:${port} (${error.code ?? 'failed'}); change ${SETTING} or stop what uses it`,
           { cause: error },
         ),
       );
-    server.once('error', fail).listen({ host, port, backlog: 511 }, () => {
+    server.once('error', fail).listen({ ...sockets.claim(SETTING, listen), backlog: 511 }, () => {
       server.off('error', fail);
+      sockets.opened(SETTING, listen, server);
       resolve();
     });
   });

@@ -6,6 +6,7 @@ import type { Membership } from '#client/member/membership.ts';
 import type { SshConfig } from '#config/config.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { openRecordings } from '../recordings.ts';
 import type { AgentEvent, SshHost } from './context.ts';
@@ -27,6 +28,7 @@ export interface SshOptions {
   readonly dataDir: string;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
+  readonly sockets?: ListeningSockets | undefined;
   /** Static ones and the results of commands, as they are now. */
   readonly labels: () => Readonly<Record<string, string>>;
 }
@@ -43,6 +45,7 @@ export async function openSsh(options: SshOptions): Promise<SshService> {
     view,
     config,
     limits: options.limits,
+    sockets: options.sockets,
     findAccount: (login) => runtime.accounts.find(login),
     prefixOf: (account) => runtime.launcher.prefixOf(account),
     serveGuest: joinServer({ host, view, live: runtime.live }),

@@ -1,4 +1,6 @@
 // The whole way in over the real wire: who is let in, who is refused with which words and which record.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
 import { makeTestNode, NODE_ID, type TestNode, type UserKeyOptions } from '#test/kit/ssh-node.ts';
@@ -179,14 +181,18 @@ describe('limits', () => {
 });
 
 describe('the end', () => {
-  it('ok: while draining nobody comes in, and what is used goes on', async () => {
+  it('ok: while draining the port is closed, who was accepted before is served, and what is used goes on', async () => {
+    const port = Number((await node.service.listen({ host: '127.0.0.1', port: 0 })).split(':')[1]);
     const busy = await enter();
     const idle = await enter();
     const channel = await busy.open('session', new Uint8Array(), {});
     let isDrained = false;
     const drained = node.service.drain().then(() => (isDrained = true));
-    await expect(enter()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const knock = connect(port, '127.0.0.1');
+    expect(await once(knock, 'error')).toMatchObject([{ code: 'ECONNREFUSED' }]);
+    const late = await enter();
     await node.clock.advance(10_000);
+    expect((await late.closed)?.message).toContain('restarts');
     expect((await idle.closed)?.message).toContain('restarts');
     expect(isDrained).toBe(false);
     channel.close();

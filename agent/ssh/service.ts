@@ -10,6 +10,7 @@ import type { Address } from '#config/address.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
+import type { ListeningSockets } from '#core/listening.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
@@ -36,6 +37,7 @@ export interface SshServiceOptions {
   /** What `ssh_service` says. */
   readonly config: ForwardParts['config'] & { readonly fileCopy: boolean };
   readonly limits: LimitOptions;
+  readonly sockets?: ListeningSockets | undefined;
   readonly findAccount: HandshakeParts['findAccount'];
   /** What stands in front of a program that runs as the account. */
   readonly prefixOf: LiveParts['prefixOf'];
@@ -49,7 +51,7 @@ export interface SshService {
   /** Takes connections by TCP as well. UNAVAILABLE when the address is taken. */
   listen(address: Address): Promise<string>;
   readonly counts: { readonly connections: number; readonly users: number; readonly sessions: number };
-  /** Stops taking connections; resolves when the last session ended, or after `mostMs`. */
+  /** Stops listening; resolves when the last session ended, or after `mostMs`. May be called again. */
   drain(mostMs?: number): Promise<void>;
   /** Ends everything, within a second or so. Safe to call twice. */
   close(): Promise<void>;
@@ -80,6 +82,7 @@ class RunningService implements SshService {
   readonly #sockets = new Set<Duplex>();
   readonly #live = new Set<LiveConnection>();
   #listener: Listener | undefined;
+  #isDraining = false;
   #isStopping = false;
   #onEmpty: (() => void) | undefined;
 
@@ -133,11 +136,12 @@ class RunningService implements SshService {
       clock,
       log,
       listen,
+      sockets: this.#options.sockets,
       limits: this.#limits,
       readRelay: (header) => this.#ground.readRelay(header),
       accept: (socket, origin) => this.accept(socket, origin),
     });
-    if (this.#isStopping) {
+    if (this.#isDraining || this.#isStopping) {
       await listener.close();
       throw new GatehouseError('UNAVAILABLE', STOPPING);
     }
@@ -147,7 +151,8 @@ class RunningService implements SshService {
 
   async drain(mostMs = Infinity): Promise<void> {
     const { clock } = this.#options.host;
-    this.#isStopping = true;
+    // Not stopping: what was accepted before is still served.
+    this.#isDraining = true;
     void this.#listener?.close();
     const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
     this.#endUnused(clock.now() + mostMs);

@@ -4,9 +4,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { formatAddress, type Address } from '#config/address.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { newSockets, type ListeningSockets } from '#core/listening.ts';
 
 export interface DiagnosticsOptions {
   readonly listen: Address;
+  readonly sockets?: ListeningSockets | undefined;
   /** Why the process cannot serve at present; empty when it can. */
   readonly reasons: () => readonly string[];
   readonly metrics: () => string;
@@ -18,6 +20,7 @@ export interface Diagnostics {
   close(): Promise<void>;
 }
 
+const SETTING = 'gatehouse.diag_addr';
 const MAX_CONNECTIONS = 100;
 const TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -41,11 +44,12 @@ export async function startDiagnostics(options: DiagnosticsOptions): Promise<Dia
     (request, response) => answer(request, response, options),
   );
   server.maxConnections = MAX_CONNECTIONS;
-  const { host, port } = options.listen;
+  const { listen, sockets = newSockets } = options;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(options.listen, cause)));
-    server.listen({ host, port }, resolve);
+    server.listen(sockets.claim(SETTING, listen), resolve);
   });
+  sockets.opened(SETTING, listen, server);
   const bound = server.address() as AddressInfo;
   return {
     address: formatAddress({ host: bound.address, port: bound.port }),

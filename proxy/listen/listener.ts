@@ -5,6 +5,7 @@ import { formatAddress, type Address } from '#config/address.ts';
 import type { IpNetwork } from '#core/certs/ip-address.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { newSockets, type ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { NetworkPool } from '#core/network-pool.ts';
 import type { Spoken } from './detect.ts';
@@ -17,6 +18,7 @@ export interface ListenContext {
   readonly log: Log;
   readonly balancers: readonly IpNetwork[];
   readonly bounds: ListenBounds;
+  readonly sockets?: ListeningSockets | undefined;
 }
 
 export interface ListenerOptions extends ListenContext {
@@ -134,7 +136,10 @@ function admit(socket: Socket, options: ListenerOptions): void {
   );
 }
 
-function listening(server: Server, { listen, setting }: ListenerOptions): Promise<void> {
+function listening(
+  server: Server,
+  { listen, setting, sockets = newSockets }: ListenerOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) =>
       reject(
@@ -148,8 +153,9 @@ function listening(server: Server, { listen, setting }: ListenerOptions): Promis
         ),
       ),
     );
-    server.listen(listen.port, listen.host, () => {
+    server.listen(sockets.claim(setting, listen), () => {
       server.removeAllListeners('error');
+      sockets.opened(setting, listen, server);
       resolve();
     });
   });

@@ -43,8 +43,8 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
     tests: true,
   },
   'node:child_process': {
-    from: ['agent/', 'cli/', 'hack/', 'daemon/log/syslog.ts'],
-    why: 'only sessions and commands start programs, and the log one that speaks to syslog',
+    from: ['agent/', 'cli/', 'hack/', 'daemon/log/syslog.ts', 'daemon/handover/successor.ts'],
+    why: 'only sessions and commands start programs, the log one that speaks to syslog, and a daemon its successor',
     tests: true,
   },
   'node:worker_threads': { from: ['auth/', 'storage/'], why: 'threads need a reason', tests: true },

@@ -2,7 +2,7 @@
 import { parseLabelsFlag } from '#config/labels.ts';
 import { parseRolesFlag, type ConfigFlags } from '#config/flags.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { runDaemon } from '#daemon/main.ts';
+import { runDaemon, type RunOptions } from '#daemon/main.ts';
 import * as flag from '../../arguments.ts';
 import { command, type FlagValues } from '../../arguments.ts';
 import { VERSION } from '../../version.ts';
@@ -45,7 +45,7 @@ const flags = {
 
 export const start = command({
   about: `Flags win over the file. Without either, an auth service, a proxy and a node run on this machine. Ends with TERM or
-Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file anew.`,
+Ctrl-C; HUP restarts without ending sessions, USR2 leaves the old process running; USR1 writes what it is doing to the log.`,
   flags,
   examples: [
     'gatehouse start',
@@ -74,10 +74,25 @@ Ctrl-C; USR1 writes what the process is doing to the log, HUP opens the log file
       // Where a person looks on: at a terminal, or behind `make up`.
       withGuide: (io.env['GATEHOUSE_GUIDE'] ?? (io.stdout.isTTY === true ? 'yes' : 'no')) === 'yes',
       signals: process,
+      program: ownProgram(io.env),
+      parent: process,
       exit: (code) => process.exit(code),
     });
   },
 });
+
+/** As it was started: by its launcher, which may lead to another version by now, with the same words. */
+function ownProgram(env: Readonly<Record<string, string | undefined>>): RunOptions['program'] {
+  const launcher = env['GATEHOUSE_LAUNCHER'];
+  const words = process.argv.slice(2);
+  return launcher === undefined || launcher === ''
+    ? {
+        command: process.execPath,
+        args: [...process.execArgv, process.argv[1] ?? '', ...words],
+        environment: env,
+      }
+    : { command: launcher, args: words, environment: env };
+}
 
 function configFlags(given: FlagValues<typeof flags>): ConfigFlags {
   return withoutUndefined({
