@@ -48,8 +48,12 @@ afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
   for (const host of hosts.splice(0)) await host.close();
 });
-afterAll(() => {
-  for (const name of [NAME, OTHER]) execFileSync('userdel', ['--remove', name], { stdio: 'ignore' });
+afterAll(async () => {
+  for (const name of [NAME, OTHER]) {
+    // Those that were hung up just now are on their way out, and an account in use is not removed.
+    await until(`the end of what ${name} runs`, () => processesOf(name).length === 0, LATER_GUARD_MS);
+    execFileSync('userdel', ['--remove', name], { stdio: 'ignore' });
+  }
   execFileSync('groupdel', [GROUP]);
   rmSync(folder, { recursive: true, force: true });
 });
