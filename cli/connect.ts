@@ -10,6 +10,7 @@ import { check } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 import { openApi, type Api } from '#client/api.ts';
 import type { ClientCertificate } from '#client/connection.ts';
+import { authDialer } from '#client/outbound/auth-dial.ts';
 import type { Io } from './io.ts';
 import { readPrivateFile } from './private-files.ts';
 import { activeProfile } from './profile/profile.ts';
@@ -67,7 +68,8 @@ export async function connect(io: Io, options: ConnectOptions): Promise<Connecti
   }
   const authorities = await pinned(first, credentials.authorities, options.caPins ?? []);
   const { identity, as, config } = credentials;
-  return { api: openApi({ addresses, authorities, identity }), addresses, as, config };
+  const dial = authDialer({ environment: io.env });
+  return { api: openApi({ addresses, authorities, identity, dial }), addresses, as, config };
 }
 
 /** The address in its canonical form, with the default port. USAGE when it is not one. */

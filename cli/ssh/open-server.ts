@@ -1,5 +1,6 @@
 // An SSH connection to a server, through the proxy: TLS to the proxy, and inside it SSH whose other end is the server
 // itself, proven by its certificate. The proxy sees bytes pass and holds no key to them.
+import type { Environment } from '#client/outbound/http-proxy.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Clock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
@@ -24,6 +25,8 @@ export interface OpenServerOptions {
   readonly identity: SshIdentity;
   readonly server: ServerAddress;
   readonly login: string;
+  /** Names the HTTP proxy in between, if there is one. */
+  readonly environment: Environment;
   readonly limits?: Partial<SshLimits>;
   readonly handlers?: ConnectionHandlers;
   /** Text of the server for the person; not safe for a terminal yet. */
@@ -44,7 +47,13 @@ export async function openServer(options: OpenServerOptions): Promise<SshConnect
   const { clock, profile, identity, server, login, signal } = options;
   const { target, port, names = hostNamesOf(target) } = server;
   const request = { target, cluster: profile.cluster, ...(port === undefined ? {} : { port }) };
-  const socket = await reachServer({ profile, clock, request });
+  const socket = await reachServer({
+    profile,
+    clock,
+    request,
+    environment: options.environment,
+    identity: async () => identity,
+  });
   const onAbort = (): void => void socket.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) socket.destroy();

@@ -1,9 +1,10 @@
 // The way to a server: a TLS connection to the proxy as the user, one line that names the server, and from then on the
 // bytes are SSH between this end and the server. The proxy sees no more than that they pass.
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { parseAddress } from '#config/address.ts';
-import { PORTS } from '#config/ports.ts';
+import { dialTcp, splitAddress } from '#client/outbound/tcp-dial.ts';
+import type { Environment } from '#client/outbound/http-proxy.ts';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -17,6 +18,7 @@ import {
   type ProxyRequest,
 } from '#wire/proxy-request.ts';
 import type { Profile, ProfileProxy } from '../profile/profile.ts';
+import type { SshIdentity } from './identity.ts';
 
 /** A dial of the proxy may take its whole time before it is answered. */
 const ANSWER_MS = 45_000;
@@ -26,6 +28,10 @@ export interface ReachOptions {
   readonly profile: Profile & { readonly proxy: ProfileProxy };
   readonly clock: Clock;
   readonly request: ProxyRequest;
+  /** Names the HTTP proxy in between, if there is one. */
+  readonly environment: Environment;
+  /** Asked for only where something in front of the proxy ends TLS, so that SSH has to prove both ends. */
+  readonly identity: () => Promise<SshIdentity>;
 }
 
 /**
@@ -33,8 +39,11 @@ export interface ReachOptions {
  * AMBIGUOUS with candidates, ...), UNAVAILABLE when it cannot be reached, CERTIFICATE_INVALID when it is no proxy of this
  * cluster: then nothing was asked.
  */
-export async function reachServer({ profile, clock, request }: ReachOptions): Promise<TLSSocket> {
-  const socket = await openProxy(profile, clock);
+export async function reachServer(options: ReachOptions): Promise<Duplex> {
+  const { profile, clock, request, environment } = options;
+  if (!profile.proxy.ends_tls) return (await import('./reach-by-ssh.ts')).reachBySsh(options);
+  const tcp = await dialTcp(profile.proxy.web, { environment, timeoutMs: CONNECT_MS });
+  const socket = await openProxy(profile, tcp, clock);
   try {
     socket.write(encodeProxyRequest(request));
     requireProxyReady(
@@ -47,12 +56,11 @@ export async function reachServer({ profile, clock, request }: ReachOptions): Pr
   }
 }
 
-function openProxy(profile: ReachOptions['profile'], clock: Clock): Promise<TLSSocket> {
-  const { host, port } = parseAddress(profile.proxy.web, PORTS.web);
+function openProxy(profile: ReachOptions['profile'], tcp: Socket, clock: Clock): Promise<TLSSocket> {
+  const { host } = splitAddress(profile.proxy.web);
   return new Promise((resolve, reject) => {
     const socket = connectTls({
-      host,
-      port,
+      socket: tcp,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ALPNProtocols: [PROXY_SSH_PROTOCOL],
       ca: [...profile.tls_authorities],

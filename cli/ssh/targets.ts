@@ -3,6 +3,7 @@
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeKind, nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
+import type { Io } from '../io.ts';
 import { openProfileApi } from '../profile/api.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { Destination } from './destination.ts';
@@ -17,11 +18,12 @@ export interface Target {
 
 /** One for a name; for labels those that have them all, by name. NOT_FOUND when there is none. */
 export async function findTargets(
+  io: Pick<Io, 'env'>,
   profile: Profile,
   { host, labels, port, text }: Destination,
 ): Promise<readonly Target[]> {
   if (labels === undefined) return [{ name: text, server: { target: host ?? text, port } }];
-  const api = openProfileApi(profile);
+  const api = openProfileApi(io, profile);
   try {
     const found = (await api.list(nodeKind))
       .filter((node) => hasLabels(node, labels))

@@ -20,6 +20,12 @@ export interface FoundProxy {
   readonly endsTls: boolean;
   /** `host:port` for tunnels. */
   readonly tunnelAddress?: string;
+  /** `host:port` for SSH of users. */
+  readonly sshAddress?: string;
+  /** PEM; to be believed when `isTrusted`, or when a pin proves them. */
+  readonly hostAuthorities: readonly string[];
+  /** The web certificate is good for this name by the authorities that this machine trusts. */
+  readonly isTrusted: boolean;
 }
 
 /** What the proxy at `address` says of itself; undefined when somebody answers who is no proxy. UNAVAILABLE when nobody does. */
@@ -30,7 +36,7 @@ export async function findProxy(address: string, options: TcpDialOptions): Promi
     const socket = await openTls(tcp, address, signal);
     const answer = await get(socket, address, signal);
     return answer.statusCode === 200
-      ? readFound(parseJson(await readText(answer, MAX_ANSWER_BYTES)))
+      ? readFound(parseJson(await readText(answer, MAX_ANSWER_BYTES)), socket.authorized)
       : undefined;
   } catch {
     // It is there, and no proxy: an auth service, for one, ends connections that show no certificate.
@@ -81,6 +87,8 @@ function openTls(tcp: Socket, address: string, signal: AbortSignal): Promise<TLS
     const onAbort = (): void => settle(signal.reason);
     const socket = connectTls({
       socket: tcp,
+      // What its certificate is compared with.
+      host,
       ...(isName ? { servername: host } : {}),
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.2',
@@ -110,15 +118,20 @@ function get(socket: TLSSocket, address: string, signal: AbortSignal): Promise<I
 }
 
 /** Fields that are not needed, or not known, may be anything: the proxy may be newer. */
-function readFound(document: unknown): FoundProxy | undefined {
+function readFound(document: unknown, isTrusted: boolean): FoundProxy | undefined {
   const proxy = fieldOf(document, 'proxy');
   const id = fieldOf(proxy, 'id');
   if (typeof id !== 'string' || id === '') return undefined;
   const tunnel = fieldOf(fieldOf(proxy, 'ssh'), 'ssh_tunnel_public_addr');
+  const ssh = fieldOf(fieldOf(proxy, 'ssh'), 'ssh_public_addr');
+  const authorities = fieldOf(document, 'host_authorities');
   return {
     id,
     endsTls: fieldOf(proxy, 'ends_tls') !== false,
     ...(typeof tunnel === 'string' && isAddress(tunnel) ? { tunnelAddress: tunnel } : {}),
+    ...(typeof ssh === 'string' && isAddress(ssh) ? { sshAddress: ssh } : {}),
+    hostAuthorities: Array.isArray(authorities) ? authorities.filter((pem) => typeof pem === 'string') : [],
+    isTrusted,
   };
 }
 

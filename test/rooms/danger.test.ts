@@ -21,8 +21,6 @@ const DANGERS: readonly Danger[] = [
       'client/trust.ts': 'reads the chain of a server in order to compare it with the pin',
       'client/outbound/web-port.ts':
         'the web port is only passed through: what runs inside proves both ends by the authorities of the cluster',
-      'client/find-proxy.ts':
-        'whether the certificate was good is part of the answer; without a pin nothing of it is believed',
       'proxy/listen/tls/member-door.ts':
         'callers show certificates of the cluster, which the door verifies itself and refuses',
       'auth/server-app.ts':

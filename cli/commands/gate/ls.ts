@@ -25,7 +25,7 @@ export const ls = command({
     'gate ls -f json | jq -r ".[].spec.hostname"',
   ],
   async run({ io, out, wanted }: Gate, { flags, words: [labels = ''] }) {
-    const api = openProfileApi(await requireLogin(io, wanted));
+    const api = openProfileApi(io, await requireLogin(io, wanted));
     try {
       const nodes = (await api.list(nodeKind))
         .filter((node) => hasLabels(node, parseLabels(labels)) && holds(node, flags.search ?? []))

@@ -19,6 +19,8 @@ export const proxySsh = command({
       profile,
       clock: io.clock,
       request: parseDestination(destination),
+      environment: io.env,
+      identity: async () => (await import('../../ssh/identity.ts')).readSshIdentity(io, profile.cluster),
     });
     await joinStdio(connection);
   },

@@ -4,7 +4,8 @@ import { addressText, proxyAddressText } from '../../connect.ts';
 import * as flag from '../../arguments.ts';
 import { usage } from '../../arguments.ts';
 import { openApi, type Api } from '#client/api.ts';
-import { findProxy, type FoundProxy } from '#client/find-proxy.ts';
+import { authDialer } from '#client/outbound/auth-dial.ts';
+import { findProxy, type FoundProxy } from '#client/outbound/web-port.ts';
 import { learnAuthorities } from '#client/trust.ts';
 import { caPin, parsePin } from '#core/certs/x509/pin.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
@@ -57,7 +58,8 @@ export async function openServer(gate: Gate, flags: ServerFlags): Promise<Server
   const pins = (flags['ca-pin'] ?? []).map(parsePin);
   const authorities =
     pins.length > 0 || known === undefined ? await learn(gate, address, pins, flags) : known.tls_authorities;
-  return { api: openApi({ addresses: [address], authorities }), address, authorities };
+  const dial = authDialer({ environment: gate.io.env });
+  return { api: openApi({ addresses: [address], authorities, dial }), address, authorities };
 }
 
 /** The auth API answers at the web port of a proxy as well; TLS goes through to the auth service. */
@@ -67,12 +69,18 @@ async function openProxy(
   flags: ServerFlags,
   known: Profile | undefined,
 ): Promise<Server> {
-  const found = await findProxy(web);
+  const environment = gate.io.env;
+  const found = await findProxy(web, { environment });
+  if (found === undefined) {
+    throw new GatehouseError('UNAVAILABLE', `${web} does not answer as a Gatehouse proxy`, {
+      details: { remedy: 'Name the web port of a proxy; for the auth service itself use --auth-server.' },
+    });
+  }
   const pins = (flags['ca-pin'] ?? []).map(parsePin);
   const authorities = await proxyAuthorities(gate, { web, found, pins, known, flags });
-  const { public_addr, ssh_public_addr } = found.answer.proxy.ssh;
-  const proxy = { web, ssh: ssh_public_addr || public_addr || web, ends_tls: found.answer.proxy.ends_tls };
-  return { api: openApi({ addresses: [web], authorities }), address: web, authorities, proxy };
+  const proxy = { web, ssh: found.sshAddress ?? web, ends_tls: found.endsTls };
+  const dial = authDialer({ environment });
+  return { api: openApi({ addresses: [web], authorities, dial }), address: web, authorities, proxy };
 }
 
 async function proxyAuthorities(
@@ -86,9 +94,9 @@ async function proxyAuthorities(
   },
 ): Promise<readonly string[]> {
   const { web, found, pins, known, flags } = about;
-  if (pins.length > 0) return learnAuthorities(web, pins);
+  if (pins.length > 0) return learnAuthorities(web, pins, authDialer({ environment: gate.io.env }));
   if (known !== undefined) return known.tls_authorities;
-  if (found.isTrusted) return found.answer.host_authorities;
+  if (found.isTrusted && found.hostAuthorities.length > 0) return found.hostAuthorities;
   return learn(gate, web, pins, flags);
 }
 
@@ -134,7 +142,7 @@ async function learn(
   pins: readonly string[],
   { insecure }: ServerFlags,
 ): Promise<readonly string[]> {
-  const authorities = await learnAuthorities(address, pins);
+  const authorities = await learnAuthorities(address, pins, authDialer({ environment: gate.io.env }));
   if (pins.length > 0) return authorities;
   if (insecure) {
     gate.out.note(`WARNING: ${address} is believed without a pin (--insecure)`);

@@ -73,7 +73,10 @@ export const ssh = command({
     const identity = await readSshIdentity(io, profile.cluster);
     const login = chooseLogin(profile, [destination.login, settings.login], io.env['USER']);
     const port = destination.port ?? settings.port;
-    const targets = await findTargets(profile, { ...destination, ...(port === undefined ? {} : { port }) });
+    const targets = await findTargets(gate.io, profile, {
+      ...destination,
+      ...(port === undefined ? {} : { port }),
+    });
     const common = { io, profile, identity, login, settings };
     if (destination.labels !== undefined && text !== undefined && program !== undefined) {
       if (settings.terminal === 'force') throw usage('a terminal is for one server; leave out -tt');

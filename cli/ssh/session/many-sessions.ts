@@ -46,6 +46,7 @@ async function runOn(target: Target, options: ManyOptions): Promise<number> {
   try {
     const connection = await openServer({
       clock: io.clock,
+      environment: io.env,
       profile,
       identity,
       server: target.server,

@@ -42,6 +42,7 @@ export async function oneSession(options: OneSessionOptions): Promise<number> {
   const modes = wantsTerminal && hasTerminal(io) ? terminalModes() : Promise.resolve(new Uint8Array([0]));
   const connection = await openServer({
     clock: io.clock,
+    environment: io.env,
     profile,
     identity,
     server,

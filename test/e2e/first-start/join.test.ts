@@ -81,7 +81,7 @@ let hostId: string;
 test('1. ok: a machine joins with token and pin, and is listed with its labels', async () => {
   place = folder();
   const args = [...joinFlags(), '--labels', 'arch=[1h:"uname -m"],env=test'];
-  node = start({ folder: place, config: nodeConfig(place, '', sshPort), args });
+  node = start({ folder: place, config: nodeConfig(place), args });
   await node.ready();
   hostId = (await listed()) ?? '';
   expect(hostId).toMatch(/^[0-9a-f-]{36}$/);
@@ -103,7 +103,7 @@ test('2. ok: auth is killed and comes back; nobody joins again', async () => {
 test('3. ok: a later start needs neither token nor pin, and is the same machine', async () => {
   node = start({
     folder: place,
-    config: nodeConfig(place, `  auth_servers: ["127.0.0.1:1", "127.0.0.1:${port}"]`, sshPort),
+    config: nodeConfig(place, `  auth_servers: ["127.0.0.1:1", "127.0.0.1:${port}"]`),
   });
   await node.ready();
   expect(await listed()).toBe(hostId);
@@ -112,7 +112,7 @@ test('3. ok: a later start needs neither token nor pin, and is the same machine'
 test('4. ok: it starts while auth is away, says that it is not ready, and is ready later', async () => {
   await node.stop();
   await auth.stop();
-  node = start({ folder: place, config: nodeConfig(place, `  auth_server: 127.0.0.1:${port}`, sshPort) });
+  node = start({ folder: place, config: nodeConfig(place, `  auth_server: 127.0.0.1:${port}`) });
   const url = await node.diagnostics();
   await until('the identity to be read', async () => {
     const answer = await fetch(`${url}/readyz`);
