@@ -10,7 +10,6 @@ import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { AUTH_PROTOCOL } from '#core/api/web.ts';
 import type { Clock } from '#core/clock.ts';
-import type { UserIdentity } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
 import { PROXY_SSH_PROTOCOL } from '#wire/proxy-request.ts';
 import type { AuthDoor } from './auth-door.ts';
@@ -18,7 +17,7 @@ import type { ClientHello } from './client-hello.ts';
 import type { ListenerOptions } from './listener.ts';
 import type { Origin, Origins } from './origin.ts';
 import { acceptTls } from './tls/handshake.ts';
-import type { MemberDoor } from './tls/member-door.ts';
+import type { MemberDoor, ProvenUser } from './tls/member-door.ts';
 
 export interface WebPortOptions {
   readonly clock: Clock;
@@ -26,7 +25,7 @@ export interface WebPortOptions {
   readonly origins: Origins;
   readonly ssh: {
     accept(stream: Duplex, origin: Origin): void;
-    proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void;
+    proxySsh(stream: Duplex, proven: Pick<ProvenUser, 'identity' | 'validBefore'>, origin: Origin): void;
   };
   readonly authDoor: Pick<AuthDoor, 'accept'>;
   readonly memberDoor: MemberDoor;
@@ -90,9 +89,9 @@ async function acceptMember(
   { memberDoor, ssh, log }: WebPortOptions,
 ): Promise<void> {
   try {
-    const { stream, identity } = await memberDoor.accept(socket);
+    const { stream, ...proven } = await memberDoor.accept(socket);
     settled();
-    ssh.proxySsh(stream, identity, origin);
+    ssh.proxySsh(stream, proven, origin);
   } catch (error) {
     log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
     socket.destroy();

@@ -336,6 +336,25 @@ describe('S16 what is open', () => {
     await brief.closed;
   });
 
+  it('S16 over TLS it is the same: an expired certificate opens nothing, a lock cuts what is open', async () => {
+    const validBefore = node.clock.now() + 60_000;
+    const late = await proxy.openRequest(who(), node.clock.now());
+    late.write(encodeProxyRequest({ target: 'web-1' }));
+    const refused = await takeLine(late, { clock: node.clock, maxBytes: 32_768, timeoutMs: 5000 });
+    expect(() => requireProxyReady(refused)).toThrow(/expired/);
+    const between = await proxy.openRequest(who(), node.clock.now() + 2000);
+    const answer = takeLine(between, { clock: node.clock, maxBytes: 32_768, timeoutMs: 60_000 });
+    await node.clock.advance(3000);
+    between.write(encodeProxyRequest({ target: 'web-1' }));
+    expect(await answer.then(requireProxyReady).catch((error: unknown) => String(error))).toMatch(/expired/);
+    const socket = await proxy.openRequest(who(), validBefore);
+    socket.write(encodeProxyRequest({ target: 'web-1' }));
+    requireProxyReady(await takeLine(socket, { clock: node.clock, maxBytes: 8192, timeoutMs: 5000 }));
+    socket.on('error', () => {}).resume();
+    node.view.setLocks([{ name: 'l', target: { user: 'joe' } }]);
+    await until('nothing is open', () => proxy.sockets.size === 0);
+  });
+
   it('ok: while auth is away nothing changes; with strict locks nobody new gets in', async () => {
     node.view.locksAreOf(node.clock.now() - 3_600_000);
     const connection: SshConnection = await proxy.connect('joe', joe);

@@ -7,7 +7,6 @@ import type { Membership } from '#client/member/membership.ts';
 import { timeout } from '#core/access/options.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
-import type { UserIdentity } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
@@ -58,16 +57,16 @@ export interface SshDoorOptions {
   readonly connectToPeer?: PeersOptions['connectTo'];
 }
 
+/** Of a client certificate that was verified. */
+export type ProvenPerson = Pick<ProxyUser, 'identity' | 'validBefore'>;
+
 export interface SshDoor {
   /** Serves one client, whose first bytes are still to be read. The stream is owned from now on. */
   accept(stream: Duplex, origin: Origin): void;
   /** The same for a TLS connection of `gatehouse-proxy-ssh`, whose client certificate was verified; see wire/proxy-request.ts. */
-  proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void;
-  /**
-   * Connections of people and members that are open, hosts that are reached by a tunnel, and connections that would be
-   * missed if they ended now.
-   */
-  readonly counts: { readonly connections: number; readonly tunnels: number; readonly inUse: number };
+  proxySsh(stream: Duplex, proven: ProvenPerson, origin: Origin): void;
+  /** Connections of people and members that are open, and hosts that are reached by a tunnel. */
+  readonly counts: { readonly connections: number; readonly tunnels: number };
   /** Agents are asked to go to another proxy; what is open stays. */
   drain(): void;
   /** Ends everything at once. */
@@ -98,7 +97,7 @@ class Door implements SshDoor {
   readonly #admission: Admission;
   readonly #live = new Set<Live>();
   /** Streams of which nobody knows yet whose they are, and those over TLS. */
-  readonly #streams = new Set<Duplex>();
+  readonly #streams = new Map<Duplex, ProxyUser | undefined>();
   readonly #stopWatching: () => void;
   #sweep;
 
@@ -145,9 +144,7 @@ class Door implements SshDoor {
   }
 
   get counts(): SshDoor['counts'] {
-    let inUse = this.#streams.size;
-    for (const { connection } of this.#live) if (connection.channelCount > 0) inUse++;
-    return { connections: this.#live.size, tunnels: this.#tunnels.hosts, inUse };
+    return { connections: this.#live.size, tunnels: this.#tunnels.hosts };
   }
 
   accept(stream: Duplex, origin: Origin): void {
@@ -170,14 +167,14 @@ class Door implements SshDoor {
     });
   }
 
-  proxySsh(stream: Duplex, identity: UserIdentity, origin: Origin): void {
+  proxySsh(stream: Duplex, proven: ProvenPerson, origin: Origin): void {
     if (!this.#isReady()) {
       stream.destroy();
       return;
     }
-    this.#hold(stream);
+    const user = { ...proven, origin };
+    this.#hold(stream, user);
     const { clock, log, view } = this.#options;
-    const user = { identity, origin, validBefore: Infinity };
     void serveProxyRequest(stream, {
       clock,
       log,
@@ -198,7 +195,7 @@ class Door implements SshDoor {
     this.#tunnels.close();
     this.#relay.close();
     for (const { connection } of this.#live) connection.disconnect(BY_APPLICATION, 'the proxy stops');
-    for (const stream of this.#streams) stream.destroy();
+    for (const stream of this.#streams.keys()) stream.destroy();
   }
 
   /** Clients that vanished are found as the cluster says; tunnels have their own, quicker way. */
@@ -218,8 +215,8 @@ class Door implements SshDoor {
     return record.certificates.host_id;
   }
 
-  #hold(stream: Duplex): void {
-    this.#streams.add(stream);
+  #hold(stream: Duplex, user?: ProxyUser): void {
+    this.#streams.set(stream, user);
     stream.once('close', () => this.#streams.delete(stream));
   }
 
@@ -302,6 +299,9 @@ class Door implements SshDoor {
           ? this.#admission.isHostFine(holder.identity)
           : user !== undefined && this.#admission.isUnlocked(user);
       if (!isFine) connection.disconnect(BY_APPLICATION, 'a lock is in force');
+    }
+    for (const [stream, user] of this.#streams) {
+      if (user !== undefined && !this.#admission.isUnlocked(user)) stream.destroy();
     }
   }
 

@@ -9,7 +9,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { SystemRole, UserIdentity } from '#core/identity.ts';
 import { silentLog } from '#core/log.ts';
 import { formatIpPort } from '#core/ip-port.ts';
-import { openSshDoor, type SshDoor, type SshDoorOptions } from '#proxy/ssh/door.ts';
+import { openSshDoor, type ProvenPerson, type SshDoor, type SshDoorOptions } from '#proxy/ssh/door.ts';
 import type { ProxyEvent } from '#proxy/ssh/refusals.ts';
 import { connectSsh } from '#wire/ssh/connect.ts';
 import type { ConnectionHandlers, SshConnection, SshKey } from '#wire/ssh/ssh.ts';
@@ -34,8 +34,8 @@ export interface TestProxy {
   readonly sockets: ReadonlySet<Socket>;
   /** As its certificate says; rejects as connectSsh. */
   connect(user: string, key: SshKey, options?: ConnectToProxy): Promise<SshConnection>;
-  /** A TCP connection whose other end the door takes as TLS of this user. */
-  openRequest(identity: UserIdentity): Promise<Socket>;
+  /** A TCP connection whose other end the door takes as TLS of this user; without a time the certificate never ends. */
+  openRequest(identity: UserIdentity, validBefore?: number): Promise<Socket>;
   /** While true, connections are not taken any more. */
   refuse(isRefusing: boolean): void;
   close(): Promise<void>;
@@ -65,15 +65,15 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   });
   const sockets = new Set<Socket>();
   let isRefusing = false;
-  let identity: UserIdentity | undefined;
+  let proven: ProvenPerson | undefined;
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     const origin = { remoteAddress: peerOf(socket), localAddress: '192.0.2.80:3080' };
     if (isRefusing) socket.destroy();
-    else if (identity === undefined) door.accept(socket, origin);
-    else door.proxySsh(socket, identity, origin);
+    else if (proven === undefined) door.accept(socket, origin);
+    else door.proxySsh(socket, proven, origin);
   });
   const port = await listen(server);
   return {
@@ -95,12 +95,12 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
         ...(onBanner === undefined ? {} : { onBanner }),
       });
     },
-    async openRequest(who) {
+    async openRequest(identity, validBefore = Infinity) {
       const taken = new Promise((resolve) => server.once('connection', resolve));
-      identity = who;
+      proven = { identity, validBefore };
       const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
       await taken;
-      identity = undefined;
+      proven = undefined;
       return socket;
     },
     refuse(on) {
