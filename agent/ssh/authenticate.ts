@@ -1,5 +1,6 @@
 // From a proven SSH certificate to who it is. Only what the certificate and its bytes say: what the person may do with
 // it is decided in decide.ts.
+import { RELAY_NODE_EXTENSION } from '#core/api/relay.ts';
 import { keyAlgorithmOfCertificate } from '#core/certs/ssh/algorithms.ts';
 import { refuseCertificate } from '#core/certs/refusal.ts';
 import type { SshPublicKey } from '#core/certs/ssh/public-key.ts';
@@ -15,6 +16,8 @@ export interface CertificateOffer {
 }
 
 export interface CertificateGround {
+  /** This server: certificates that proxies got for another one are refused. */
+  readonly hostId: string;
   /** Keys of the user authority. */
   readonly authorities: readonly SshPublicKey[];
   readonly now: number;
@@ -48,6 +51,10 @@ export function readHolder(offer: CertificateOffer, ground: CertificateGround): 
     sourceAddress: ground.remoteIp,
   });
   const { extensions } = grant.certificate;
+  const relayedTo = extensions.get(RELAY_NODE_EXTENSION);
+  if (relayedTo !== undefined && relayedTo !== ground.hostId) {
+    throw refuseCertificate('identity', 'the certificate was made for a proxy, to go to another server');
+  }
   if (!extensions.has(SSH_IDENTITY_EXTENSION)) throw new GatehouseError('NOT_SUPPORTED', OLD_FORMAT_MESSAGE);
   const identity = readSshIdentity(extensions);
   if (identity.kind !== 'user') throw refuseCertificate('identity', 'the certificate is not of a user');

@@ -30,7 +30,7 @@ export class NodeGround {
 
   certificates(remoteIp: string): CertificateGround {
     const { view, host } = this.#options;
-    return { authorities: view.sshAuthorities('user'), now: host.clock.now(), remoteIp };
+    return { hostId: host.hostId, authorities: view.sshAuthorities('user'), now: host.clock.now(), remoteIp };
   }
 
   decide(question: AccessQuestion): Verdict {

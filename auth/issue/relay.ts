@@ -90,11 +90,13 @@ export async function issueRelayHost(
   });
 }
 
-/** The names by which people ask for a server; those of the cluster's own doors are never among them. */
+/** The names by which people ask for a server; those of the cluster's own doors only where it is one. */
 function namesOf(context: IssueContext, { metadata, spec }: Node): readonly string[] {
   const addresses = [spec.addr, ...(spec.public_addrs ?? [])].filter((address) => address !== '');
   const given = [metadata.name, spec.hostname, ...addresses.map((one) => parseAddress(one, SSH_PORT).host)];
-  const usable = given.filter((name) => parseIp(name) !== undefined || !isDoorName(context, name));
+  // A machine that runs a proxy as well has the names of that door.
+  const isDoor = context.state.get('proxy', metadata.name) !== undefined;
+  const usable = given.filter((name) => isDoor || parseIp(name) !== undefined || !isDoorName(context, name));
   const { dnsNames, ipAddresses } = serverNames('node', usable);
   const cluster = `.${context.clusterName.toLowerCase()}`;
   const full = dnsNames.map((name) => `${name}${cluster}`).filter((name) => name.length <= 253);

@@ -8,6 +8,7 @@ import { timeout, type MergedOptions } from './options.ts';
 import { DENIED_MESSAGE, quote, type TargetDecision } from './reason.ts';
 import { joinDuties, type JoinDuty } from './require-join.ts';
 import type { Labels } from './role.ts';
+import { RELAY_NODE_EXTENSION } from '../api/relay.ts';
 import type { SshGrant } from '../certs/ssh/verify.ts';
 import type { Code } from '../errors/codes.ts';
 import type { UserIdentity } from '../identity.ts';
@@ -158,7 +159,7 @@ function missingOn({ options }: TargetDecision, { preference }: AccessGround): R
 }
 
 function admit(
-  { grant }: AccessQuestion,
+  { grant, identity }: AccessQuestion,
   { preference, networking }: AccessGround,
   { options, roles }: TargetDecision,
   lockMode: Admission['lockMode'],
@@ -172,8 +173,13 @@ function admit(
     lockMode,
     idleMessage: networking.client_idle_timeout_message || IDLE_MESSAGE,
     ...(idleMs === undefined ? {} : { idleMs }),
-    ...(ends ? { endsAt: grant.certificate.validBefore } : {}),
+    ...(ends ? { endsAt: endOf(grant, identity) } : {}),
   };
+}
+
+/** A certificate for a proxy is short, and stands for one that is not. */
+function endOf({ certificate }: SshGrant, { session_expires: expires }: UserIdentity): number {
+  return certificate.extensions.has(RELAY_NODE_EXTENSION) ? Date.parse(expires) : certificate.validBefore;
 }
 
 function denied(reasons: readonly string[]): Refusal {

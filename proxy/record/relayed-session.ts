@@ -7,6 +7,7 @@ import { SessionEvents, sizeText, type ExitOutcome } from '#client/audit/session
 import { sessionRefusal, type SessionRequest } from '#core/access/ssh-sessions.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
+import { SESSION_ID_REQUEST, sessionIdRequest } from '#wire/session-id.ts';
 import type { FlowWatch } from '#wire/sftp/flow-watch.ts';
 import {
   execRequest,
@@ -218,6 +219,9 @@ export class RelayedSession {
     this.#state = 'starting';
     this.#program = program;
     if (!(await this.#startRecording(program))) return true;
+    // So that what the server tells of the session has the id of the recording.
+    if (this.#relayed.hasAgent)
+      await this.server.request(SESSION_ID_REQUEST, sessionIdRequest.encode({ id: this.#id }));
     if (!(await this.server.request(name, payload))) {
       this.#events.rejected('the server refused it');
       void this.#recorder?.end({}).catch(() => {});

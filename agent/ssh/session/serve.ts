@@ -1,6 +1,7 @@
 // One session channel: takes the client's requests in order, each against certificate and roles, until one of them
 // starts a program; from then on it hands bytes and requests to the run (run.ts).
 import { randomUUID } from 'node:crypto';
+import { RELAY_NODE_EXTENSION } from '#core/api/relay.ts';
 import { isCode } from '#core/errors/error.ts';
 import {
   envRequest,
@@ -12,6 +13,7 @@ import {
   x11Request,
 } from '#wire/ssh/payloads.ts';
 import type { Channel, ChannelReceiver } from '#wire/ssh/ssh.ts';
+import { isSessionId, SESSION_ID_REQUEST, sessionIdRequest } from '#wire/session-id.ts';
 import type { SessionForwards, SshPeer } from '../context.ts';
 import { ClientVariables } from '../process/environment.ts';
 import { terminalSettings } from '../process/terminal-settings.ts';
@@ -52,8 +54,8 @@ class SessionChannel implements ChannelReceiver {
   readonly #parts: SessionParts;
   readonly #peer: SshPeer;
   readonly #forwards: SessionForwards;
-  readonly #events: SessionEvents;
-  readonly #id = randomUUID();
+  #events: SessionEvents;
+  #id: string = randomUUID();
   readonly #variables = new ClientVariables();
   #asked: AskedTerminal | undefined;
   #size = DEFAULT_SIZE;
@@ -130,6 +132,8 @@ class SessionChannel implements ChannelReceiver {
         const { name: variable, value } = envRequest.decode(payload);
         return !this.#isStarted && this.#variables.set(variable, value);
       }
+      case SESSION_ID_REQUEST:
+        return this.#takeId(sessionIdRequest.decode(payload).id);
       case 'pty-req':
         return this.#openTerminal(payload);
       case 'window-change':
@@ -163,6 +167,16 @@ class SessionChannel implements ChannelReceiver {
     this.#size = sizeOf(request);
     const owner = accounts.isRoot ? { uid: account.uid, gid: account.gid, terminalGroup } : undefined;
     this.#asked = { terminal: terminals.open(this.#size, owner), term: request.term, settings };
+    return true;
+  }
+
+  /** A proxy that records says which id its recording has. */
+  #takeId(id: string): boolean {
+    const { access } = this.#peer;
+    const isProxy = access.grant.certificate.extensions.has(RELAY_NODE_EXTENSION);
+    if (!isProxy || this.#isStarted || !isSessionId(id)) return false;
+    this.#id = id;
+    this.#events = new SessionEvents({ host: this.#parts.host, access, sessionId: id });
     return true;
   }
 
