@@ -65,8 +65,11 @@ export interface SshDoor {
   accept(stream: Duplex, origin: Origin): void;
   /** The same for a TLS connection of `gatehouse-proxy-ssh`, whose client certificate was verified; see wire/proxy-request.ts. */
   proxySsh(stream: Duplex, proven: ProvenPerson, origin: Origin): void;
-  /** Connections of people and members that are open, and hosts that are reached by a tunnel. */
-  readonly counts: { readonly connections: number; readonly tunnels: number };
+  /**
+   * Connections of people and members that are open, hosts that are reached by a tunnel, and connections that would be
+   * missed if they ended now.
+   */
+  readonly counts: { readonly connections: number; readonly tunnels: number; readonly inUse: number };
   /** Agents are asked to go to another proxy; what is open stays. */
   drain(): void;
   /** Ends everything at once. */
@@ -144,7 +147,9 @@ class Door implements SshDoor {
   }
 
   get counts(): SshDoor['counts'] {
-    return { connections: this.#live.size, tunnels: this.#tunnels.hosts };
+    let inUse = this.#streams.size;
+    for (const { connection } of this.#live) if (connection.channelCount > 0) inUse++;
+    return { connections: this.#live.size, tunnels: this.#tunnels.hosts, inUse };
   }
 
   accept(stream: Duplex, origin: Origin): void {
