@@ -15,6 +15,7 @@ export interface Person {
   /** The files that plain ssh reads. */
   readonly key: string;
   readonly knownHosts: string;
+  readonly password: string;
   gate(...args: readonly string[]): Promise<Ran>;
 }
 
@@ -34,8 +35,15 @@ export interface TestCluster {
   stop(): Promise<unknown>;
 }
 
+export interface ClusterSetup {
+  /** Further words of the command line, after `start`. */
+  readonly args?: readonly string[];
+  /** Opens what stands before the web port; its `host:port` is what people are told. */
+  readonly front?: (webPort: number) => Promise<string>;
+}
+
 /** Resolves when users can connect to the node; the caller stops it. `more` is added to the config file. */
-export async function startCluster(more = ''): Promise<TestCluster> {
+export async function startCluster(more = '', setup: ClusterSetup = {}): Promise<TestCluster> {
   const [auth, web, ssh, tunnel, node] = await freePorts();
   const config = (dataDir: string): string => `version: v3
 gatehouse:
@@ -56,13 +64,14 @@ ssh_service:
   listen_addr: 127.0.0.1:${node}
   labels: {env: test, team: core}
 ${more}`;
-  const daemon = startDaemon({ makeConfig: config });
+  const { args = [], front } = setup;
+  const daemon = startDaemon({ makeConfig: config, args });
   const gatectl = (...args: readonly string[]): Promise<Ran> =>
     runProgram('gatectl', [`--config=${daemon.configPath}`, ...args]);
   await daemon.ready();
   await until('the node is listed', async () => (await gatectl('nodes', 'ls')).stdout.includes(NODE));
   const { ca_pins } = JSON.parse(must(await gatectl('status', '--format=json'))) as { ca_pins: string[] };
-  const address = `127.0.0.1:${web}`;
+  const address = (await front?.(web)) ?? `127.0.0.1:${web}`;
   const pin = ca_pins[0] ?? '';
   return {
     daemon,
@@ -97,7 +106,13 @@ ${more}`;
       must(await gate('signup', token, ...common));
       must(await gate('login', `--user=${name}`, ...common));
       const folder = join(home, '.gate', CLUSTER);
-      return { home, key: join(folder, 'key'), knownHosts: join(folder, 'known_hosts'), gate };
+      return {
+        home,
+        key: join(folder, 'key'),
+        knownHosts: join(folder, 'known_hosts'),
+        password: PASSWORD,
+        gate,
+      };
     },
     stop: () => daemon.stop(),
   };

@@ -4,19 +4,24 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeAccount, type TestAccount } from '#test/kit/account.ts';
 import { CLUSTER, must, NODE, startCluster, type Person, type TestCluster } from '#test/kit/cluster.ts';
 import { runProgram } from '#test/kit/daemon.ts';
 import { until } from '#test/kit/until.ts';
 
 let cluster: TestCluster;
 let alice: Person;
-const login = process.env['USER'] ?? 'root';
+let account: TestAccount;
 
 beforeAll(async () => {
+  account = makeAccount();
   cluster = await startCluster();
-  alice = await cluster.person('alice', ['access', 'editor'], [login, 'root']);
+  alice = await cluster.person('alice', ['access', 'editor'], [account.name]);
 }, 60_000);
-afterAll(() => cluster.stop());
+afterAll(async () => {
+  await cluster.stop();
+  account.remove();
+});
 
 /** The ProxyCommand finds the login by it. */
 const environment = (): NodeJS.ProcessEnv => ({ ...process.env, HOME: alice.home });
@@ -49,13 +54,16 @@ test('ok: gate ls shows servers, by labels and by words', async () => {
 
 test('ok: plain ssh by gate config, by the name with the cluster and by any name', async () => {
   const named = must(await alice.gate('config'));
-  expect(ssh(named, `root@${NODE}.${CLUSTER}`, 'echo hello; exit 3')).toMatchObject({
+  expect(ssh(named, `${account.name}@${NODE}.${CLUSTER}`, 'echo hello; exit 3')).toMatchObject({
     stdout: 'hello\n',
     status: 3,
   });
   const all = must(await alice.gate('config', '--match-all'));
-  expect(ssh(all, `root@${NODE}`, 'cat', '/proc/self/comm')).toMatchObject({ stdout: 'cat\n', status: 0 });
-  const big = spawnSync('ssh', ['-F', join(alice.home, 'ssh_config'), `root@${NODE}`, 'cat'], {
+  expect(ssh(all, `${account.name}@${NODE}`, 'cat', '/proc/self/comm')).toMatchObject({
+    stdout: 'cat\n',
+    status: 0,
+  });
+  const big = spawnSync('ssh', ['-F', join(alice.home, 'ssh_config'), `${account.name}@${NODE}`, 'cat'], {
     input: Buffer.alloc(20_000_000, 'gatehouse '),
     maxBuffer: 1e8,
     env: environment(),
@@ -82,7 +90,9 @@ test('S30 refuses: a proxy of another cluster, whatever its name', async () => {
     mkdirSync(join(home, '.gate', CLUSTER), { recursive: true, mode: 0o700 });
     writeFileSync(join(home, '.gate', CLUSTER, 'profile.json'), JSON.stringify(record), { mode: 0o600 });
     writeFileSync(join(home, '.gate', '_current'), `${CLUSTER}\n`, { mode: 0o600 });
-    expect(await runProgram('gate', ['proxy', 'ssh', `root@${NODE}`], { HOME: home })).toMatchObject({
+    expect(
+      await runProgram('gate', ['proxy', 'ssh', `${account.name}@${NODE}`], { HOME: home }),
+    ).toMatchObject({
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(/no proxy of this cluster/),
