@@ -1,5 +1,6 @@
 // The question of every login as a table: what refuses, in which order, with which words for the person and for admins.
 import { describe, expect, it } from 'vitest';
+import { RELAY_NODE_EXTENSION } from '../api/relay.ts';
 import { compileAccess } from './compile.ts';
 import type { RoleOptions } from './role.ts';
 import type { SshGrant } from '../certs/ssh/verify.ts';
@@ -17,7 +18,15 @@ const identity: UserIdentity = {
   logins: [],
   session_expires: '2026-03-02T00:00:00Z',
 };
-const grant = { certificate: { principals: ['deploy'], validBefore: ENDS } } as unknown as SshGrant;
+const grantWith = (extensions: Record<string, string>): SshGrant =>
+  ({
+    certificate: {
+      principals: ['deploy'],
+      validBefore: ENDS,
+      extensions: new Map(Object.entries(extensions)),
+    },
+  }) as unknown as SshGrant;
+const grant = grantWith({});
 const question: AccessQuestion = { identity, grant, login: 'deploy', remoteIp: '203.0.113.9' };
 
 function accessWith(options: RoleOptions, logins = ['deploy']): AccessGround['access'] {
@@ -51,6 +60,17 @@ describe('allowed', () => {
     });
     expect(decideAccess(question, ground)).not.toHaveProperty('endsAt');
     expect(decideAccess(question, ground)).not.toHaveProperty('idleMs');
+  });
+
+  it('S13 ok: what a proxy relays ends with the certificate of the person, not with its own short one', () => {
+    const ends = new Date(NOW + 7_200_000).toISOString();
+    const relayed = {
+      ...question,
+      identity: { ...question.identity, session_expires: ends },
+      grant: grantWith({ [RELAY_NODE_EXTENSION]: 'node-1' }),
+    };
+    const endless = { ...ground, access: accessWith({ disconnect_expired_cert: true }) };
+    expect(decideAccess(relayed, endless)).toMatchObject({ endsAt: NOW + 7_200_000 });
   });
 
   it.each<[string, Partial<AccessGround>, object]>([
