@@ -5,12 +5,13 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseSshCertificate } from '#core/certs/ssh/certificate.ts';
 import { knownHostsCertAuthorityLine, sshCertificateLine } from '#core/certs/ssh/lines.ts';
 import { openSshPrivateKey } from '#core/certs/ssh/private-key.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
+import { makeAccount } from '#test/kit/account.ts';
 import { freePort } from '#test/kit/openssh.ts';
 import { makeTestNode, NODE_ID, type TestNode, type UserKeyOptions } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
@@ -18,7 +19,8 @@ import type { AgentEvent } from './context.ts';
 import { openSessionRuntime, type SessionRuntime } from './session/runtime.ts';
 import { sessionServer } from './session/serve.ts';
 
-const NAME = `ghssh${process.pid % 10_000}`;
+const ACCOUNT = makeAccount();
+const NAME = ACCOUNT.name;
 const ALLOW = { logins: [NAME, 'root'], node_labels: { '*': ['*'] } };
 const OPTIONS = { forward_agent: true, permit_x11_forwarding: true };
 let node: TestNode;
@@ -28,9 +30,7 @@ let port: number;
 const children: ChildProcess[] = [];
 const servers: Server[] = [];
 
-beforeAll(() => execFileSync('useradd', ['--create-home', '--shell', '/bin/sh', NAME]));
-// By force: where nobody collects orphans, one that ended still counts as a user of the account.
-afterAll(() => execFileSync('userdel', ['--force', '--remove', NAME], { stdio: 'ignore' }));
+afterAll(() => ACCOUNT.remove());
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-openssh-'));
   runtime = openSessionRuntime({ clock: systemClock });
