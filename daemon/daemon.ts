@@ -19,7 +19,7 @@ import { prepareDataDir } from './data-dir.ts';
 import { dumpDiagnostics } from './diagnostics/dump.ts';
 import { startDiagnostics, type Diagnostics } from './diagnostics/server.ts';
 import { guideText, programsPrefix } from './guide.ts';
-import { openHandover } from './handover/handover.ts';
+import { openHandover, type Handover } from './handover/handover.ts';
 import type { Predecessor } from './handover/predecessor.ts';
 import { ProcessSockets } from './handover/sockets.ts';
 import type { StartSuccessor } from './handover/successor.ts';
@@ -109,24 +109,8 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   if (options.withGuide && services.auth !== undefined) {
     options.stdout.write(guide(loaded, dataDir, services.auth, options.environment['PATH']));
   }
-  const handover = openHandover({
-    clock,
-    log,
-    start: options.startSuccessor,
-    sockets: () => sockets.list(),
-    release: async () => {
-      await services.releaseAuth();
-      await claims.release();
-    },
-    retake: async () => {
-      await claims.retake();
-      await services.retakeAuth();
-    },
-    drain: async () => {
-      await running.diagnostics?.close();
-      await services.drain();
-    },
-  });
+  const ground = { options, log, sockets, claims, services, diagnostics: () => running.diagnostics };
+  const handover = handoverOf(ground);
   opened(handover, (part) => part.close());
   return {
     log,
@@ -145,7 +129,38 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   };
 }
 
-/** Resolves when another process may stop to; rejects when a service cannot go on. */
+interface HandoverGround {
+  readonly options: DaemonOptions;
+  readonly log: Log;
+  readonly sockets: ProcessSockets;
+  readonly claims: Claims;
+  readonly services: Services;
+  readonly diagnostics: () => Diagnostics | undefined;
+}
+
+function handoverOf({ options, log, sockets, claims, services, diagnostics }: HandoverGround): Handover {
+  return openHandover({
+    clock: options.clock,
+    log,
+    start: options.startSuccessor,
+    isInit: process.pid === 1,
+    sockets: () => sockets.list(),
+    release: async () => {
+      await services.releaseAuth();
+      await claims.release();
+    },
+    retake: async () => {
+      await claims.retake();
+      await services.retakeAuth();
+    },
+    drain: async () => {
+      await diagnostics()?.close();
+      await services.drain();
+    },
+  });
+}
+
+/** Resolves when the old process may let go of its connections; rejects when a service cannot go on. */
 async function serves({ ready, failed, agent }: Services, clock: Clock): Promise<void> {
   await Promise.race([ready, failed]);
   const lateAt = clock.now() + TUNNELS_MS;

@@ -5,7 +5,7 @@ import { guideText, programsPrefix, shellWord } from './guide.ts';
 import { nodeAddress } from './node-address.ts';
 import { watchSignals, type SignalSource } from './signals.ts';
 
-it('ok: the first TERM or INT stops, the second kills; USR1 dumps; HUP and USR2 are told of', () => {
+it('ok: the first TERM or INT stops, the second kills; USR1 dumps; HUP and USR2 restart', () => {
   const source = new EventEmitter();
   const seen: string[] = [];
   const unwatch = watchSignals(source as unknown as SignalSource, {

@@ -301,7 +301,7 @@ describe('graceful restart', () => {
     });
   });
 
-  it('refuses: sockets for the programs of users, also in a process that inherited them (S21)', async () => {
+  it('refuses: sockets for the programs of users, also in a process that inherited them', async () => {
     const door = await runAll();
     const config = await sshConfig(door);
     const pid = await restarted(door);

@@ -14,6 +14,8 @@ export interface HandoverParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly start: StartSuccessor;
+  /** This process is the first of its container, which ends with it: it stays for as long as the new one runs. */
+  readonly isInit: boolean;
   sockets(): readonly InheritedSocket[];
   /** Gives up what only one process may have. */
   release(): Promise<void>;
@@ -30,8 +32,8 @@ export interface Handover {
   readonly failed: Promise<never>;
   /** Never rejects. Resolves when it is handed over, or has failed. */
   begin(signal: NodeJS.Signals): Promise<void>;
-  /** Ends a new process that does not serve yet. */
-  close(): void;
+  /** Ends a new process that does not serve yet; as init, one that serves as well, and waits for its end. */
+  close(): Promise<void>;
 }
 
 /** Reading a configuration, compiling code. */
@@ -81,9 +83,14 @@ class RunningHandover implements Handover {
     }
   }
 
-  close(): void {
-    if (this.#state === 'handing over') this.#successor?.signal('SIGKILL');
+  async close(): Promise<void> {
+    const { isInit } = this.#parts;
+    const was = this.#state;
     this.#state = 'closed';
+    if (was === 'handing over') this.#successor?.signal('SIGKILL');
+    if (was !== 'handed over' || !isInit) return;
+    this.#successor?.signal('SIGTERM');
+    await this.#successor?.ended;
   }
 
   async #handOver(): Promise<boolean> {
@@ -127,7 +134,7 @@ class RunningHandover implements Handover {
     }
     if (signal !== 'SIGHUP') return;
     log.info({}, 'graceful restart: nothing is left in this process');
-    this.#finish();
+    if (!this.#parts.isInit) this.#finish();
   }
 
   /** Until this process ends, it looks after the one that serves. */
@@ -135,7 +142,11 @@ class RunningHandover implements Handover {
     const { clock, log, start } = this.#parts;
     for (;;) {
       const how = (await this.#successor?.ended) ?? '';
-      if (this.#isClosed() || how === 'it ended with 0') return;
+      if (this.#isClosed()) return;
+      if (how === 'it ended with 0') {
+        if (this.#parts.isInit) this.#finish();
+        return;
+      }
       log.error({ how }, 'the process that took over has ended; another one is started');
       await sleep(clock, AGAIN_MS);
       if (this.#isClosed()) return;
