@@ -198,10 +198,11 @@ export class Exchange {
       role === 'server'
         ? makeSealer(material, 'toClient', agreement.toClient)
         : makeSealer(material, 'toServer', agreement.toServer);
-    this.#context.useSealer(sealer);
     this.#material = material;
     this.#step = 'newKeys';
+    // First: the new keys let out what was held, and who hears of the room writes at once and must not be held again.
     this.hasSealed = true;
+    this.#context.useSealer(sealer);
   }
 
   #onNewKeys(payload: Buffer): void {

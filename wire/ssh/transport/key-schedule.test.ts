@@ -1,9 +1,15 @@
 // New keys while messages pass: by bytes, by time, by either end or both at once, and when the other end will not.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
+import { silentLog } from '#core/log.ts';
+import { FakeClock } from '#test/kit/clock.ts';
 import { openAgainstRaw, openEnds, settle, type End, type Ends } from '#test/kit/ssh-transport.ts';
+import { sshLimits } from '../limits.ts';
 import type { SshLimits } from '../ssh.ts';
 import { DISCONNECT, MSG } from '../messages.ts';
+import { KeySchedule } from './key-schedule.ts';
+import { OUR_VERSION } from './version-line.ts';
 
 const DATA = MSG.channelData;
 
@@ -52,6 +58,46 @@ test.each([
   expect([ends.server.error, ends.client.error]).toEqual([undefined, undefined]);
   expect(digestOf(ends.client.messages)).toBe(digestOf(fromServer));
   expect(digestOf(ends.server.messages)).toBe(digestOf(fromClient));
+});
+
+test('ok: with its new keys in use an end holds nothing back, so that nothing is overtaken', () => {
+  // What was held goes out then, and who hears of the room writes at once.
+  const isHeld: boolean[] = [];
+  const waiting: (() => void)[] = [];
+  const scheduleOf = (role: 'server' | 'client', other: () => KeySchedule): KeySchedule => {
+    const schedule: KeySchedule = new KeySchedule(
+      {
+        role,
+        socket: new PassThrough(),
+        clock: new FakeClock(),
+        log: silentLog,
+        limits: sshLimits(),
+        hostKeys: [{ privateKey: generateKeyPairSync('ed25519').privateKey }],
+        verifyHost: () => {},
+        handlers: { onMessage: () => {}, onDrain: () => {}, onClose: () => {} },
+        onReady: () => {},
+      },
+      {
+        send: (payload) => waiting.push(() => other().onMessage(Buffer.from(payload))),
+        useSealer: () => isHeld.push(schedule.isHeld),
+        useOpener: () => {},
+        onTimeout: () => {},
+      },
+    );
+    schedule.onPeerVersion(OUR_VERSION);
+    return schedule;
+  };
+  const server: KeySchedule = scheduleOf('server', () => client);
+  const client: KeySchedule = scheduleOf('client', () => server);
+  const exchange = (): void => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) next();
+  };
+  client.begin();
+  exchange();
+  server.refresh({ packets: 0, bytes: Infinity }, { packets: 0, bytes: 0 });
+  expect(server.isHeld).toBe(true);
+  exchange();
+  expect(isHeld).toEqual([false, false, false, false]);
 });
 
 test('ok: keys are as old as their use: after an hour, with the next message', async () => {

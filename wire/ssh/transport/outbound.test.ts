@@ -41,6 +41,25 @@ test('ok: a limit below what a socket tells about is not a dead end', async () =
   expect(client.messages.length).toBe(20);
 });
 
+test('ok: a writer that goes on at each word of room gets everything out', async () => {
+  const { clock, server, client } = await openEnds({
+    server: { limits: { rekeyBytes: 200_000, outboundBytes: 65_536 } },
+  });
+  client.transport.authenticated();
+  server.transport.authenticated();
+  let next = 0;
+  const write = (): void => {
+    for (let hasRoom = true; hasRoom && next < 300; next++) {
+      hasRoom = server.transport.send(Buffer.alloc(5000, MSG.channelData));
+    }
+  };
+  const { onMessage, onClose } = server.transport.handlers;
+  server.transport.handlers = { onMessage, onClose, onDrain: write };
+  write();
+  await settle(clock, 400);
+  expect([next, client.messages.length]).toEqual([300, 300]);
+});
+
 test.each([
   ['pings', Buffer.concat([Uint8Array.of(MSG.ping), Buffer.alloc(30_000)])],
   ['messages of nobody', Uint8Array.of(222)],

@@ -6,7 +6,7 @@ import { MAX_OUTBOUND_EXCESS_BYTES } from '../limits.ts';
 import { DISCONNECT } from '../messages.ts';
 import { failure } from './failure.ts';
 import type { Sealer } from './packet-cipher.ts';
-import { PacketWriter } from './packet-writer.ts';
+import { FLUSH_BYTES, PacketWriter } from './packet-writer.ts';
 
 export interface OutboundEvents {
   onDrain(): void;
@@ -28,8 +28,8 @@ export class Outbound {
 
   constructor(socket: Duplex, limitBytes: number, events: OutboundEvents) {
     this.#socket = socket;
-    // Below its own mark a socket does not tell when it has drained.
-    this.#limit = Math.max(limitBytes, socket.writableHighWaterMark);
+    // Below its own mark a socket does not tell when it has drained, and it has not seen yet what is gathered.
+    this.#limit = Math.max(limitBytes, socket.writableHighWaterMark + FLUSH_BYTES);
     this.#events = events;
     this.#writer = new PacketWriter(socket);
   }

@@ -8,7 +8,7 @@ import { MIN_PADDING_BYTES, plainSealer, type Sealer } from './packet-cipher.ts'
 import { padding } from './random-pool.ts';
 
 /** So much is gathered before it is written without waiting for the end of the turn. */
-const FLUSH_BYTES = 128 * 1024;
+export const FLUSH_BYTES = 128 * 1024;
 
 /** Writes of less are left to the garbage collector. */
 const LET_GO_BYTES = 16 * 1024;
