@@ -41,6 +41,7 @@ declare module 'ssh2' {
     sftp(done: (error: Error | undefined, sftp: Sftp) => void): this;
   }
   interface ServerConnection extends EventEmitter {
+    rekey(done: () => void): void;
     on(event: 'authentication', listener: (context: AuthContext) => void): this;
     on(event: 'ready' | 'close' | 'end', listener: () => void): this;
     on(event: 'error', listener: (error: Error) => void): this;

@@ -31,14 +31,14 @@ describe('the client of ssh2 with our server', () => {
   });
   afterAll(() => toy.close());
 
-  const connect = (privateKey = keys.ed25519): Promise<Client> => {
+  const connect = (privateKey = keys.ed25519, port = toy.port): Promise<Client> => {
     const client = new ssh2.Client();
     return new Promise((resolve, reject) => {
       client.once('ready', () => resolve(client));
       client.once('error', reject);
       client.connect({
         host: '127.0.0.1',
-        port: toy.port,
+        port,
         username: 'joe',
         privateKey: openSshPrivateKey(privateKey).reveal(),
       });
@@ -77,6 +77,22 @@ describe('the client of ssh2 with our server', () => {
     client.end();
   });
 
+  // Keys of a later exchange are made of the hash of the first one too, RFC 4253 7.2: two ends of ours would not tell.
+  test('S29 ok: 3 MB both ways while the server changes keys every 300 kB', async () => {
+    const busy = await startToySshServer(openSshFiles(tempFolder()), {
+      accepts: () => true,
+      hostKeys: [{ privateKey: keys.p256 }],
+      limits: { rekeyBytes: 300_000 },
+    });
+    const client = await connect(keys.ed25519, busy.port);
+    const stream = await exec(client, 'cat');
+    const data = big.subarray(0, 3 * 1024 ** 2);
+    stream.end(data);
+    expect(digest(Buffer.concat((await stream.toArray()) as Buffer[]))).toBe(digest(data));
+    client.end();
+    await busy.close();
+  });
+
   test('ok: files', async () => {
     const client = await connect();
     const sftp = await new Promise<Sftp>((resolve, reject) =>
@@ -101,7 +117,12 @@ describe('our client with the server of ssh2', () => {
         if (context.method === 'publickey') context.accept();
         else context.reject(['publickey']);
       });
-      client.on('session', (accept) => void accept().on('exec', onExec));
+      client.on('session', (accept) => {
+        accept().on('exec', (take: () => RemoteStream, _: unknown, { command }: { command: string }) => {
+          if (command === 'new keys') client.rekey(() => take().end('with new keys'));
+          else onExec(take, command);
+        });
+      });
     },
   );
   beforeAll(() => new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve)));
@@ -142,6 +163,17 @@ describe('our client with the server of ssh2', () => {
     connection.disconnect(11, 'done');
   });
 
+  test('S29 ok: the server asks for new keys', async () => {
+    const connection = await connect();
+    for (let round = 0; round < 3; round++) {
+      const stream = await openChannelStream(connection, 'session', new Uint8Array());
+      await stream.channel.request('exec', execRequest.encode({ command: 'new keys' }));
+      expect(Buffer.concat((await stream.toArray()) as Buffer[]).toString()).toBe('with new keys');
+      stream.destroy();
+    }
+    connection.disconnect(11, 'done');
+  });
+
   test('ok: 10 MB both ways', async () => {
     const connection = await connect();
     const stream = await openChannelStream(connection, 'session', new Uint8Array());
@@ -157,7 +189,7 @@ interface RemoteStream extends ExecStream {
   exit(code: number): void;
 }
 
-function onExec(take: () => RemoteStream, _: unknown, { command }: { readonly command: string }): void {
+function onExec(take: () => RemoteStream, command: string): void {
   const stream = take();
   if (command === 'cat') {
     stream.pipe(stream);
