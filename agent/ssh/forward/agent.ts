@@ -41,7 +41,7 @@ export class AgentForward {
     const { dirs, account } = this.#ground.parts;
     try {
       const made = await dirs.listen(account, FILE);
-      if (this.#isClosed) {
+      if (this.#isClosed || this.#ground.refusal('agent') !== undefined) {
         made.close();
         return undefined;
       }

@@ -1,14 +1,15 @@
 // Stream-local sockets with the rights of the person's account: connecting, binding and removing them. In a process of
 // its own (as-user-main.ts) unless the account is the agent's.
-import { fork } from 'node:child_process';
 import { Server, Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { spawnWithoutTerminals } from '../process/clean-spawn.ts';
 
 /** Linux takes 107 bytes and a NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const TIMEOUT_MS = 10_000;
+const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning'];
 const MAIN = fileURLToPath(new URL('as-user-main.ts', import.meta.url));
 
 /** As much of an account as this needs. */
@@ -65,21 +66,23 @@ function requireHandle<T>(handle: unknown, type: new () => T): T {
 /** What the process hands over; undefined when that is nothing. */
 function run(args: readonly string[], clock: Clock): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const child = fork(MAIN, args, {
+    const child = spawnWithoutTerminals(process.execPath, [...NODE_OPTIONS, MAIN, ...args], {
       cwd: '/',
       env: {},
-      execArgv: ['--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       serialization: 'json',
     });
     const fail = (why: string): void => reject(new GatehouseError('UNAVAILABLE', why));
     const timer = clock.after(TIMEOUT_MS, () => {
+      isLate = true;
       child.kill('SIGKILL');
       fail('ETIMEDOUT');
     });
+    let isLate = false;
     child.once('message', (message, handle) => {
       const { error } = message as { readonly error?: string };
-      if (error === undefined) resolve(handle);
+      if (isLate) release(handle);
+      else if (error === undefined) resolve(handle);
       else fail(error);
     });
     child.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
@@ -89,4 +92,10 @@ function run(args: readonly string[], clock: Clock): Promise<unknown> {
       fail('the helper process ended early');
     });
   });
+}
+
+/** Handed over when nobody waits any more. */
+function release(handle: unknown): void {
+  if (handle instanceof Socket) handle.destroy();
+  else if (handle instanceof Server) handle.close();
 }

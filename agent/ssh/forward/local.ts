@@ -40,6 +40,11 @@ async function serve(
   }
   try {
     const socket = await connect();
+    const lost = ground.refusal(to.forward);
+    if (lost !== undefined) {
+      socket.destroy();
+      throw new GatehouseError('ACCESS_DENIED', lost);
+    }
     const port = new ChannelPort();
     const channel = opening.accept(port);
     port.bind(channel);

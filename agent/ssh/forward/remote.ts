@@ -111,9 +111,10 @@ export class RemoteForwards {
     return refusal === undefined;
   }
 
-  /** False, with all closed, when the connection ended or another of the key came meanwhile. */
+  /** False, with all closed, when the connection or the permission ended, or another of the key came meanwhile. */
   #keep(key: string, listening: Listening): boolean {
-    if (this.#isClosed || this.#listening.has(key)) {
+    const isLost = this.#isClosed || this.#ground.refusal(listening.forward) !== undefined;
+    if (isLost || this.#listening.has(key)) {
       listening.close();
       return false;
     }
@@ -162,6 +163,12 @@ export async function passOn(
   try {
     const channel = await peer.connection.open(type, payload, port);
     port.bind(channel);
+    // The client took its time, and what was permitted may be no more.
+    if (ground.refusal(forward) !== undefined) {
+      channel.close();
+      socket.destroy();
+      return;
+    }
     ground.track(forward, port, channel);
     spliceChannel(port, socket, host.clock);
   } catch {

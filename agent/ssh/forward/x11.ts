@@ -42,15 +42,18 @@ export class X11Forward {
       requireSoundX11(request);
       display = await this.#bind();
       this.#open.add(display);
+      // Before the cookie is known: a connection that nobody takes would stay open for ever.
+      this.#serve(display, request.singleConnection);
       await addXauth(request, display.number, this.#user, this.#ground.parts.host.clock);
       if (this.#isClosed) throw new GatehouseError('UNAVAILABLE', 'the connection ended');
+      const lost = this.#ground.refusal('x11');
+      if (lost !== undefined) throw new GatehouseError('ACCESS_DENIED', lost);
     } catch (error) {
       if (display !== undefined) this.#end(display);
       this.#record(display?.number ?? 0, isCode(error) ? error.message : 'internal error');
       return undefined;
     }
     const made = display;
-    this.#serve(made, request.singleConnection);
     this.#record(made.number);
     return { display: `localhost:${made.number}.${request.screen}`, close: () => this.#end(made) };
   }

@@ -5,7 +5,7 @@ import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** What stands for a file in the new program. */
-type Stdio = number | 'ignore' | 'pipe' | 'ipc';
+type Stdio = number | 'ignore' | 'inherit' | 'pipe' | 'ipc';
 
 export interface CleanSpawnOptions extends SpawnOptions {
   readonly stdio: Stdio[];
@@ -35,7 +35,8 @@ export function covered(stdio: readonly Stdio[], masters: Iterable<number>, noth
   const all = [...stdio];
   for (const master of masters) {
     while (all.length <= master) all.push('ignore');
-    all[master] = nothing;
+    // What the program is given in this place stands for the terminal already.
+    if (all[master] === 'ignore') all[master] = nothing;
   }
   return all;
 }

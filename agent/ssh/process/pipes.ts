@@ -2,13 +2,14 @@
 // /dev/stdout (`ssh host bash /dev/stdin` would fail) and are half as fast, and it cannot make pipes. A shell makes one
 // for each here-document, and whoever may look into its /proc can open both ends; so some are taken from a shell ahead
 // of time, which is then let go. Where the shell has files for here-documents (bash before 5.1), named pipes must do.
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, constants, openSync, readlinkSync, readSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 import { runCommand } from '../../run-command.ts';
+import { spawnWithoutTerminals } from './clean-spawn.ts';
 
 /** Both ends, blocking, closed on exec. Whoever takes it closes both. */
 export interface Pipe {
@@ -67,7 +68,7 @@ export class Pipes {
 
 /** Undefined when the shell has no pipes for here-documents. */
 async function pipesOfShell(): Promise<Pipe[] | undefined> {
-  const shell = spawn('/bin/sh', ['-c', SCRIPT], {
+  const shell = spawnWithoutTerminals('/bin/sh', ['-c', SCRIPT], {
     cwd: '/',
     env: ENVIRONMENT,
     stdio: ['pipe', 'pipe', 'ignore'],

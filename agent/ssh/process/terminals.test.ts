@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '#test/kit/until.ts';
-import { spawnWithoutTerminals } from './clean-spawn.ts';
+import { covered, spawnWithoutTerminals } from './clean-spawn.ts';
 import { Terminals, type Terminal } from './terminals.ts';
 
 const SIZE = { columns: 80, rows: 24 };
@@ -130,6 +130,13 @@ describe('what programs hold', () => {
     child.stdout?.on('data', (data: Buffer) => (shown += data.toString()));
     child.once('close', () => resolve(shown));
     return expect(promise).resolves.not.toMatch(/ptmx/);
+  });
+
+  it('S28 ok: a file of the program stays where a terminal was', () => {
+    expect(covered(['ignore', 'ignore', 'ignore', 'ipc'], [3, 5], 9)).toEqual([
+      ...['ignore', 'ignore', 'ignore', 'ipc'],
+      ...['ignore', 9],
+    ]);
   });
 
   it('ok: nothing stays open here', async () => {

@@ -1,5 +1,5 @@
 // Sessions over a real connection in one process, with real programs of the account that runs the tests.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -25,6 +25,7 @@ import type { Channel } from '#wire/ssh/ssh.ts';
 import { until } from '#test/kit/until.ts';
 import type { Guest } from '../join/people.ts';
 import type { AgentEvent, SshAccess } from '../context.ts';
+import type { LaunchOptions } from '../process/launcher.ts';
 import type { RecordRequest, SessionParts } from './parts.ts';
 import { openSessionRuntime, type SessionRuntime } from './runtime.ts';
 import { sessionServer } from './serve.ts';
@@ -244,6 +245,21 @@ describe('commands', () => {
     expect(eventsOf('exec')[0]).toMatchObject({ success: false });
     expect(eventsOf('exec')[0]).not.toHaveProperty('exitCode');
   });
+
+  it.each([
+    ['no file can have', 'x'.repeat(300)],
+    ['is a link to itself', './loop'],
+  ])('S33 ok: scp to a name that %s, with bytes that come before the program', async (_, path) => {
+    rmSync(join(home, 'loop'), { force: true });
+    symlinkSync('loop', join(home, 'loop'));
+    const { open, eventsOf } = await house();
+    const session = await open();
+    session.channel.write(Buffer.from('C0644 1 file\nx\0'));
+    session.channel.end();
+    await session.request('exec', exec(`scp -t ${path}`));
+    await session.ended();
+    expect(eventsOf('exec')).toHaveLength(1);
+  });
 });
 
 describe('terminals', () => {
@@ -348,6 +364,33 @@ describe('terminals', () => {
     expect(told.at(-2)?.participants.map(({ user }) => user)).toEqual(['joe', 'eve', 'ann']);
     expect(eventsOf('session.end')[0]).toMatchObject({ participants: ['joe', 'eve', 'ann'] });
     expect(runtime.live.all()).toEqual([]);
+  });
+});
+
+describe('a client that goes while its terminal is prepared', () => {
+  it('S28 refuses: starting a program with the files of others in the place of the terminal', async () => {
+    const launched = Promise.withResolvers<void>();
+    const going = Promise.withResolvers<void>();
+    let isOpen: boolean | undefined;
+    const launcher = Object.assign(Object.create(runtime.launcher) as SessionRuntime['launcher'], {
+      launch: async ({ stdio }: LaunchOptions): Promise<never> => {
+        launched.resolve();
+        await going.promise;
+        isOpen = readlinkSync(`/proc/self/fd/${stdio[0]}`).startsWith('/dev/pts/');
+        throw new GatehouseError('UNAVAILABLE', 'enough was seen');
+      },
+    });
+    const { open } = await house({ parts: { runtime: { ...runtime, launcher } } });
+    const session = await open();
+    await session.request('pty-req', PTY);
+    await session.request('shell');
+    await launched.promise;
+    session.channel.close();
+    await until('the channel to close', () => session.shown.closed);
+    going.resolve();
+    await until('the launch', () => isOpen !== undefined);
+    expect(isOpen).toBe(true);
+    await until('the terminal to close', () => runtime.terminals.count === 0);
   });
 });
 

@@ -110,7 +110,8 @@ class SessionChannel implements ChannelReceiver {
     this.#early = [];
     this.#stopReview?.();
     this.#run?.hangUp();
-    if (this.#run === undefined) this.#asked?.terminal.close();
+    // One that is being given to a program is closed by #started: its number must not become another file's before.
+    if (!this.#isStarted) this.#asked?.terminal.close();
     this.#party?.over();
     this.#x11?.close();
   }
@@ -240,7 +241,7 @@ class SessionChannel implements ChannelReceiver {
       display: this.#x11?.display,
       isClosed: () => this.#isClosed,
       received: () => this.#received,
-    }).then((run) => this.#started(run));
+    }).then((run) => this.#begin(run));
     if (this.#party?.isHeld === true) this.#dropEarly();
     return true;
   }
@@ -270,6 +271,16 @@ class SessionChannel implements ChannelReceiver {
   #dropEarly(): void {
     for (const data of this.#early.splice(0)) this.channel.consumed(data.length);
     this.#earlyBytes = 0;
+  }
+
+  /** A throw would end the process, and everybody's sessions with it. */
+  #begin(run: Run | undefined): void {
+    try {
+      this.#started(run);
+    } catch (error) {
+      this.#parts.host.log.error({ session: this.#id, error }, 'a session could not begin');
+      run?.hangUp();
+    }
   }
 
   #started(run: Run | undefined): void {

@@ -168,9 +168,13 @@ function give(end: number, { uid, gid }: Account): void {
   fchownSync(end, uid, gid);
 }
 
-/** For the audit log only: what is named there is not opened. */
+/** For the audit log only: what is named there is not opened. Names come from clients: some cannot even be asked for. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 const homeless = ({ home }: Account): string =>
