@@ -24,7 +24,7 @@ export interface RecordingsOptions {
 }
 
 export interface Recordings {
-  /** Undefined where the cluster does not record at nodes. */
+  /** Undefined where the cluster does not record, or its proxy does: who goes past the proxies is recorded here. */
   record(request: RecordRequest): SessionRecorder | undefined;
   status(): UploaderStatus;
   /** After the last session; what is not uploaded stays on disk for the next start. */
@@ -49,8 +49,8 @@ export async function openRecordings(options: RecordingsOptions): Promise<Record
   return {
     record(request) {
       const { mode } = view.recording();
-      if (mode !== 'node' && mode !== 'node-sync') return undefined;
-      return openRecorder({ ...request, spool, clock, log, sync: mode === 'node-sync' });
+      if (mode === 'off' || request.byProxy) return undefined;
+      return openRecorder({ ...request, spool, clock, log, sync: mode.endsWith('-sync') });
     },
     status: () => uploader.status(),
     async close() {

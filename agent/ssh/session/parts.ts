@@ -11,6 +11,8 @@ export interface RecordRequest {
   readonly kind: RecordingKind;
   readonly mode: 'strict' | 'best_effort';
   readonly facts: SessionFacts;
+  /** It comes by a proxy that ends and records it. */
+  readonly byProxy: boolean;
 }
 
 export interface SessionParts {
@@ -19,7 +21,7 @@ export interface SessionParts {
   /** `permit_user_env`: ~/.ssh/environment counts. */
   readonly permitUserEnv: boolean;
   /**
-   * Undefined when the cluster does not record at nodes. Not asked when the roles say `off`. A throw refuses a strict
+   * Undefined when it is not recorded here. Not asked when the roles say `off`. A throw refuses a strict
    * session and is logged for others.
    */
   readonly record: (request: RecordRequest) => SessionRecorder | undefined;

@@ -123,7 +123,7 @@ async function house(
       session_expires: '2099-01-01T00:00:00Z',
     },
     login: LOGIN,
-    grant: { permitPty: true, ...about.grant } as SshGrant,
+    grant: { permitPty: true, certificate: { extensions: new Map() }, ...about.grant } as unknown as SshGrant,
     options: { ...mergeSessionOptions([{}]), ...mergeTargetOptions([{}]), ...about.options },
     roles: ['access'],
     duties: [],

@@ -1,5 +1,6 @@
 // Starts what a session is for, once it is permitted: account, recording, environment, program. Whatever fails here the
 // person reads, because the request itself was taken.
+import { RELAY_NODE_EXTENSION } from '#core/api/relay.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { MAX_COMMAND_CHARACTERS } from '#recordings/meta.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
@@ -129,6 +130,7 @@ function openRecording(
       // A shell is for people, with a terminal or without.
       kind: terminal === undefined && shown !== undefined ? 'exec' : 'interactive',
       mode,
+      byProxy: access.grant.certificate.extensions.has(RELAY_NODE_EXTENSION),
       facts: {
         user: access.identity.name,
         login: access.login,
