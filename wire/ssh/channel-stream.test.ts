@@ -110,6 +110,17 @@ describe('a channel as a stream', () => {
     await pair.close();
   });
 
+  test('ok: what the peer did not take before it closed is lost without an error', async () => {
+    const { pair, near, far } = await ends();
+    near.resume();
+    // More than the window, in several writes: they wait for each other.
+    for (let at = 0; at < 20; at++) near.write(Buffer.alloc(MIB / 4));
+    far.channel.close();
+    await until('it is closed', () => near.closed);
+    expect(near.errored).toBeNull();
+    await pair.close();
+  });
+
   test('ok: the end of the connection is the end of its streams', async () => {
     const { pair, near, far } = await ends();
     near.resume();
