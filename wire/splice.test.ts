@@ -79,6 +79,35 @@ function passThroughPair(): [Duplex, Duplex] {
 }
 
 describe('of two TCP sockets', () => {
+  it('ok: a stream that was closed before the splice is the end of the other one', async () => {
+    for (const isFirst of [true, false]) {
+      const [gone, other] = [await pair(), await pair()];
+      gone.near.destroy();
+      await once(gone.near, 'close');
+      const running = isFirst ? splice(gone.near, other.near) : splice(other.near, gone.near);
+      await running.done;
+      expect(other.near.destroyed).toBe(true);
+    }
+  });
+
+  it('ok: what came with the end of a stream before the splice is passed on', async () => {
+    const listener = createServer({ pauseOnConnect: true });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    const accepted = new Promise<Socket>((resolve) => listener.once('connection', resolve));
+    const { port } = listener.address() as AddressInfo;
+    const client = keep(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
+    const near = keep(await accepted);
+    client.end('request');
+    // As who looked at the first bytes leaves it: all was read, the end as well.
+    near.once('readable', () => near.unshift(near.read() as Buffer));
+    await until('it has ended', () => near.readableLength === 7);
+    for (let turn = 0; turn < 20; turn++) await letOthersWork();
+    const other = await pair();
+    splice(near, other.near);
+    expect(await readAll(other.far)).toBe(hashOf(Buffer.from('request')));
+    listener.close();
+  });
+
   it('ok: reads into memory of ours on this version of Node', async () => {
     const { near } = await pair();
     expect(isAdoptable(near)).toBe(true);

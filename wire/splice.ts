@@ -124,6 +124,11 @@ class Running implements Splice {
       stream.pause();
       this.#watch(stream);
     }
+    if (a.destroyed || b.destroyed) {
+      // It may have told so already, and tells it once.
+      this.destroy();
+      return;
+    }
     whenFlushed(a, () => whenFlushed(b, () => this.#run()));
     if (idle !== undefined) this.#watchIdle(idle.clock, idle.ms);
   }
