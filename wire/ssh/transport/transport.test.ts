@@ -3,6 +3,7 @@ import { createServer, createConnection, type AddressInfo, type Socket } from 'n
 import { expect, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { silentLog } from '#core/log.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { makeKeys } from '#test/kit/certs.ts';
 import { openAgainstRaw, openEnd, openEnds, settle, type End } from '#test/kit/ssh-transport.ts';
@@ -373,4 +374,24 @@ test('ok: a wrong guess of the client is passed over, a right one is taken', asy
     // The right guess of the hybrid has another length and is refused; the wrong one must not be looked at.
     expect(written().length > before, `right: ${isRight}`).toBe(isRight);
   }
+});
+
+test('ok: an error of whoever hears of the end does not end the process', async () => {
+  const errors: unknown[] = [];
+  const log = { ...silentLog, error: (fields: unknown) => void errors.push(fields) };
+  const clock = new FakeClock();
+  const [near, far] = duplexPair();
+  openEnd('server', far, clock, {
+    log,
+    handlers: {
+      onMessage: () => {},
+      onDrain: () => {},
+      onClose: () => {
+        throw new Error('the disk is full');
+      },
+    },
+  });
+  near.destroy();
+  await settle(clock);
+  expect(errors).toEqual([{ err: expect.objectContaining({ message: 'the disk is full' }) }]);
 });

@@ -232,7 +232,11 @@ class SshTransport implements Transport {
     this.#grace?.cancel();
     this.#keys.close();
     this.#out.discard();
-    this.handlers.onClose(error);
+    try {
+      this.handlers.onClose(error);
+    } catch (err) {
+      this.#options.log.error({ err }, 'the end of an SSH connection was not dealt with');
+    }
   }
 
   #fail(error: GatehouseError): void {
