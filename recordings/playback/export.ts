@@ -24,13 +24,19 @@ export function exportRecording(
   options: Pick<ReadOptions, 'onFinding'> = {},
 ): AsyncGenerator<string | Uint8Array> {
   const frames = readRecording(source, options);
+  return format === 'events' ? events(frames, source.session) : exportFrames(frames, format);
+}
+
+/** The same of frames that come from somewhere else. */
+export function exportFrames(
+  frames: AsyncIterable<Frame>,
+  format: Exclude<ExportFormat, 'events'>,
+): AsyncGenerator<string | Uint8Array> {
   switch (format) {
     case 'text':
       return text(frames);
     case 'bytes':
       return bytes(frames);
-    case 'events':
-      return events(frames, source.session);
     case 'asciicast':
       return asciicast(frames);
     case 'json':

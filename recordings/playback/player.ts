@@ -2,7 +2,7 @@
 // What is done with a frame (a terminal, a web page) is the caller's business, and so is whether it may be shown.
 import type { Clock } from '#core/clock.ts';
 import type { Frame } from '../format/frames.ts';
-import { readRecording, type Finding } from '../read.ts';
+import { readRecording, type Finding, type ReadOptions } from '../read.ts';
 import type { RecordingSource } from '../source.ts';
 
 const MIN_SPEED = 0.1;
@@ -36,13 +36,18 @@ export interface Playback {
   close(): void;
 }
 
+/** Frames that do not come from segments, such as those of an export. Read anew each time somebody goes back. */
+export interface FrameSource {
+  frames(): AsyncIterable<Frame>;
+}
+
 /** Opens nothing before frames are read. */
-export function openPlayback(source: RecordingSource, options: PlaybackOptions): Playback {
+export function openPlayback(source: RecordingSource | FrameSource, options: PlaybackOptions): Playback {
   return new Player(source, options);
 }
 
 class Player implements Playback {
-  readonly #source: RecordingSource;
+  readonly #source: RecordingSource | FrameSource;
   readonly #options: PlaybackOptions;
   #speed: number;
   #isPaused = false;
@@ -55,7 +60,7 @@ class Player implements Playback {
   #last = 0;
   #wake: () => void = () => undefined;
 
-  constructor(source: RecordingSource, options: PlaybackOptions) {
+  constructor(source: RecordingSource | FrameSource, options: PlaybackOptions) {
     this.#source = source;
     this.#options = options;
     this.#speed = boundSpeed(options.speed ?? 1);
@@ -71,7 +76,7 @@ class Player implements Playback {
       this.#last = 0;
       this.#moveTo(0);
       // Findings are the same each time.
-      for await (const frame of readRecording(this.#source, isFirst ? told : {})) {
+      for await (const frame of framesOf(this.#source, isFirst ? told : {})) {
         await this.#until(frame.at);
         if (this.#isClosed || this.#isRestartDue) break;
         this.#last = Math.max(this.#last, frame.at);
@@ -159,6 +164,10 @@ class Player implements Playback {
     this.#isClosed = true;
     this.#wake();
   }
+}
+
+function framesOf(source: RecordingSource | FrameSource, options: ReadOptions): AsyncIterable<Frame> {
+  return 'frames' in source ? source.frames() : readRecording(source, options);
 }
 
 function boundSpeed(speed: number): number {

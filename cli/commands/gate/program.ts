@@ -54,6 +54,48 @@ export const gate: Program<Gate> = {
       load: async () => (await import('./scp.ts')).scp,
     },
     {
+      name: 'sftp',
+      says: 'Files of a server, interactively.',
+      load: async () => (await import('./sftp.ts')).sftp,
+    },
+    {
+      name: 'join',
+      says: 'Take part in a session that is going on.',
+      load: async () => (await import('./join.ts')).join,
+    },
+    {
+      name: 'sessions',
+      says: 'Sessions that are going on.',
+      verbs: [
+        {
+          name: 'ls',
+          says: 'List them.',
+          load: async () => (await import('./sessions-ls.ts')).sessionsLs,
+        },
+      ],
+    },
+    {
+      name: 'play',
+      says: 'Play a recorded session.',
+      load: async () => (await import('./play.ts')).play,
+    },
+    {
+      name: 'recordings',
+      says: 'Recorded sessions: your own, and those that roles show you.',
+      verbs: [
+        {
+          name: 'ls',
+          says: 'List them, the newest first.',
+          load: async () => (await import('./recordings.ts')).recordingsLs,
+        },
+        {
+          name: 'export',
+          says: 'Write one for other programs.',
+          load: async () => (await import('./recordings.ts')).recordingsExport,
+        },
+      ],
+    },
+    {
       name: 'proxy',
       says: 'Bring other programs through the proxy.',
       verbs: [

@@ -9,7 +9,8 @@ import { connectSftp } from '../../ssh/sftp/connect.ts';
 import { sshSettings } from '../../ssh/settings.ts';
 import type { Gate } from './context.ts';
 
-const NO_FLAGS = {
+/** Of a session without forwards and without a terminal. */
+export const NO_SESSION_FLAGS = {
   login: undefined,
   'local-forward': [],
   'remote-forward': [],
@@ -48,7 +49,7 @@ export const scp = command({
   ],
   async run(gate: Gate, { flags, words }) {
     const { where, sources, target, isUpload } = parseSides(words);
-    const settings = sshSettings({ ...NO_FLAGS, ...flags }, {});
+    const settings = sshSettings({ ...NO_SESSION_FLAGS, ...flags }, {});
     const drafts = removedAtEnd();
     const { sftp, close, person } = await connectSftp(gate, { where, settings, ttlMs: flags.ttl });
     try {
@@ -121,7 +122,7 @@ export function homePath(path: string): string {
 }
 
 /** Ctrl-C must not leave drafts about. */
-function removedAtEnd(): { readonly set: Set<string>; stop(): void } {
+export function removedAtEnd(): { readonly set: Set<string>; stop(): void } {
   const set = new Set<string>();
   const end = (code: number) => (): void => {
     for (const path of set) rmSync(path, { force: true });
