@@ -52,13 +52,24 @@ it('refuses: an end that fell silent, within 13 s, told once', async () => {
   }
 });
 
+it('refuses: an end that hears nothing, although its own questions come in', async () => {
+  const { state } = start(false);
+  const startedAt = clock.now();
+  for (let i = 0; i < 6; i++) {
+    await clock.advance(5 * SECOND);
+    state.stream.bytesRead += i === 0 ? 0 : 68;
+  }
+  expect(state.deadAt).toBeGreaterThan(0);
+  expect(state.deadAt - startedAt).toBeLessThanOrEqual(13 * SECOND);
+});
+
 it('ok: with much on its way out, an answer may take longer', async () => {
   const { state } = start(false);
   await clock.advance(3 * SECOND);
   state.stream.bytesWritten = 1024 ** 2;
   await clock.advance(14 * SECOND);
   expect(state.deadAt).toBe(0);
-  state.stream.bytesRead = 1;
+  state.stream.bytesRead = 64 * 1024;
   await clock.advance(4 * SECOND);
   expect(state.deadAt).toBe(0);
   await clock.advance(60 * SECOND);

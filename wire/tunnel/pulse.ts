@@ -1,6 +1,6 @@
 // Is the other end of a long connection still there? Asked end to end, because a balancer or NAT in between keeps a dead
-// connection open. Any byte that arrives is a sign of life, so that a slow link under load is not taken for a dead one,
-// and two ends that watch each other ask once. One timer looks after all connections of an owner.
+// connection open. What arrives is a sign of life, so that a slow link under load is not taken for a dead one, and two ends
+// that watch each other ask once; but after a question a few bytes are none. One timer looks after all of an owner.
 //
 //   quiet for askAfterMs ─▶ ask (keepalive), again after 2 s ── quiet for 5 s since the first question ─▶ dead
 //                                                               with much on its way out: 15 s
@@ -13,6 +13,8 @@ const SILENCE_MS = 5000;
 const BUSY_SILENCE_MS = 15_000;
 /** Sent since the last sign of life: so much that an answer may have to queue behind it. */
 const BUSY_BYTES = 256 * 1024;
+/** Where nothing gets through to the other end, it asks as well: so few bytes are its questions, and no answer. */
+const QUESTION_BYTES = 1024;
 
 /** What node:net counts of a socket. */
 export interface CountedStream {
@@ -142,10 +144,13 @@ class Watched implements Pulse {
 
   #hasSignOfLife(): boolean {
     const { bytesRead = 0, bytesWritten = 0 } = this.#target.stream;
-    const isAlive = bytesRead !== this.#read || this.#isAnswered;
+    const enough = this.#askedAt === undefined ? 0 : QUESTION_BYTES;
+    const isAlive = bytesRead - this.#read > enough || this.#isAnswered;
     this.#isAnswered = false;
-    this.#read = bytesRead;
-    if (isAlive) this.#written = bytesWritten;
+    if (isAlive) {
+      this.#read = bytesRead;
+      this.#written = bytesWritten;
+    }
     return isAlive;
   }
 }
