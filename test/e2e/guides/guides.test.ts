@@ -1,8 +1,11 @@
-// Every page of docs/guide that has console blocks, run as it stands. Only port numbers are replaced by free ones.
+// Every page of docs/guide that has console blocks, run as it stands. Port numbers are replaced by free
+// ones, and the account `deploy`, which pages log in to, by one that is made for the run. Needs root.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ansibleFolder } from '#test/kit/ansible.ts';
+import { makeAccount } from '#test/kit/account.ts';
 import { freePort } from '#test/kit/daemon.ts';
 import { matches, readSteps, Shell } from './transcript.ts';
 
@@ -30,12 +33,14 @@ const pages = readdirSync(GUIDES).filter(
 test.each(pages)('ok: %s does what it says', async (name) => {
   const ports = new Map<string, string>();
   for (const port of PORTS) ports.set(port, String(await freePort()));
-  const page = readFileSync(join(GUIDES, name), 'utf8').replace(
-    /\b\d{4}\b/g,
-    (word) => ports.get(word) ?? word,
-  );
+  const account = makeAccount();
+  const page = readFileSync(join(GUIDES, name), 'utf8')
+    .replace(/\b\d{4}\b/g, (word) => ports.get(word) ?? word)
+    .replace(/\bdeploy\b/g, account.name);
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-guide-'));
-  const path = `${join(ROOT, 'bin')}:${process.env['PATH'] ?? ''}`;
+  // Installed where it is asked for only, as it takes a while.
+  const ansible = page.includes('$ ansible ') ? `${ansibleFolder()}:` : '';
+  const path = `${join(ROOT, 'bin')}:${ansible}${process.env['PATH'] ?? ''}`;
   const shell = new Shell(folder, { PATH: path, HOME: folder, LANG: 'C.UTF-8', USER: 'root', TERM: 'dumb' });
   try {
     for (const { line, command, expected } of readSteps(page)) {
@@ -51,6 +56,7 @@ test.each(pages)('ok: %s does what it says', async (name) => {
     }
   } finally {
     await shell.close();
+    account.remove();
     rmSync(folder, { recursive: true, force: true });
   }
 });
