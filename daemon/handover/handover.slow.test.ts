@@ -42,20 +42,40 @@ gatehouse:
 ${text}`,
   });
   const pid = (): number => Number(readFileSync(`${daemon.dataDir}.pid`, 'utf8'));
-  closing.push(async () => {
-    try {
-      process.kill(pid(), 'SIGTERM');
-    } catch {
-      // It has ended, and its file with it.
-    }
-    await daemon.stop();
-  });
+  closing.push(() => stopAll(daemon));
   const gatectl = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await runProgram('gatectl', [`--config=${daemon.configPath}`, ...args]);
     if (code !== 0) throw new Error(`gatectl ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
   return { daemon, pid, gatectl };
+}
+
+/** The first process, and whichever took over, also when that happens just now. */
+async function stopAll(daemon: TestDaemon): Promise<void> {
+  const told = new Set<number>();
+  let isOver = false;
+  const stopping = daemon.stop().then(() => (isOver = true));
+  await until(
+    'all processes to end',
+    () => {
+      const found = pidIn(`${daemon.dataDir}.pid`);
+      if (found > 0 && isAlive(found) && !told.has(found)) process.kill(found, 'SIGTERM');
+      told.add(found);
+      return isOver;
+    },
+    100_000,
+  );
+  await stopping;
+}
+
+/** 0 while there is none. */
+function pidIn(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8'));
+  } catch {
+    return 0;
+  }
 }
 
 async function runAll(): Promise<Running & { readonly ports: Ports }> {
@@ -172,10 +192,14 @@ function ssh(config: string, host: string, ...command: string[]): Ssh {
 const COUNT = `i=0; while ! read -t 0.05 line; do i=$((i+1)); echo $i; done; echo done`;
 const count = (config: string, host: string): Ssh => ssh(config, host, `bash -c '${COUNT}'`);
 const counts = (session: Ssh): Promise<unknown> =>
-  until('output', () => {
-    if (/[a-z]/i.test(session.said)) throw new Error(session.said);
-    return session.said.includes('\n5\n');
-  });
+  until(
+    'output',
+    () => {
+      if (/[a-z]/i.test(session.said)) throw new Error(session.said);
+      return session.said.includes('\n5\n');
+    },
+    60_000,
+  );
 const lines = ({ said }: Ssh): string[] => said.trim().split('\n');
 
 async function restarted({ daemon, pid }: Running, signal: NodeJS.Signals = 'SIGHUP'): Promise<number> {
@@ -208,10 +232,16 @@ function knock(port: number, request?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket =
       request === undefined
-        ? connect(port, '127.0.0.1')
-        : connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+        ? connect({ port, host: '127.0.0.1', timeout: 20_000 })
+        : connectTls({
+            port,
+            host: '127.0.0.1',
+            timeout: 20_000,
+            rejectUnauthorized: false,
+            ALPNProtocols: ['http/1.1'],
+          });
     if (request !== undefined) socket.write(request);
-    socket.setTimeout(20_000, () => socket.destroy(new Error(`${port} is silent`)));
+    socket.once('timeout', () => socket.destroy(new Error(`${port} is silent`)));
     socket.once('error', reject);
     socket.once('close', () => reject(new Error(`${port} closed the connection`)));
     socket.once('data', (data: Buffer) => {
@@ -388,11 +418,19 @@ describe('a graceful restart that fails', () => {
     await counts(session);
     const second = await restarted(door);
     process.kill(second, 'SIGKILL');
-    const third = await until('another process', () => {
-      const found = door.pid();
-      return found !== second && found;
-    });
-    await until('it to serve', async () => /^SSH-2.0-/.test(await knock(door.ports.node).catch(() => '')));
+    const third = await until(
+      'another process',
+      () => {
+        const found = door.pid();
+        return found !== second && found;
+      },
+      120_000,
+    );
+    await until(
+      'it to serve',
+      async () => /^SSH-2.0-/.test(await knock(door.ports.node).catch(() => '')),
+      60_000,
+    );
     expect(isAlive(third)).toBe(true);
     session.write('\n');
     expect(await session.ended).toBe(0);

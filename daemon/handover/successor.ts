@@ -1,6 +1,7 @@
 // The side of the old process in a graceful restart: the new process, started with the same command line, with the
 // listening sockets among its descriptors.
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { encodeSockets, HANDOVER_VARIABLE, messageOf, wordOf, type Word } from './messages.ts';
 import type { InheritedSocket } from './sockets.ts';
@@ -28,7 +29,8 @@ export interface ProgramLine {
 /** The same program with the same words, as it is on disk by then. */
 export function successorOf({ command, args, environment }: ProgramLine): StartSuccessor {
   return (sockets) => {
-    const child = spawn(command, args, {
+    // The terminals of sessions stay with this process: one that holds them, too, keeps them from hanging up.
+    const child = spawnWithoutTerminals(command, args, {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...sockets.map(({ fd }) => fd)],
       env: { ...environment, GATEHOUSE_GUIDE: 'no', [HANDOVER_VARIABLE]: encodeSockets(sockets) },
     });
