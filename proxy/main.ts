@@ -56,7 +56,10 @@ export interface Proxy {
   health(): { readonly ready: boolean; readonly reason?: string };
   /** What heartbeats say of it. */
   documents(record: HostRecord): readonly Resource[];
-  readonly counts: { readonly connections: number } & Pick<SshDoor['counts'], 'tunnels'>;
+  readonly counts: { readonly connections: number } & Pick<
+    SshDoor['counts'],
+    'tunnels' | 'tunnelConnections'
+  >;
   /**
    * Takes no more connections and asks agents to go elsewhere; what is there goes on. Resolves when nobody is connected
    * to a server through it any more, and others had a while to go.
@@ -131,7 +134,7 @@ async function open(
     health: () => healthOf(notReady()),
     documents: (record) => [proxyDocument(record, addresses(), options.version)],
     get counts() {
-      return { connections: bounds.count, tunnels: doors.ssh.counts.tunnels };
+      return { ...doors.ssh.counts, connections: bounds.count };
     },
     async drain() {
       for (const listener of listeners.all) listener.stop();

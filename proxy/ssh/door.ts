@@ -66,10 +66,10 @@ export interface SshDoor {
   /** The same for a TLS connection of `gatehouse-proxy-ssh`, whose client certificate was verified; see wire/proxy-request.ts. */
   proxySsh(stream: Duplex, proven: ProvenPerson, origin: Origin): void;
   /**
-   * Connections of people and members that are open, hosts that are reached by a tunnel, and connections that would be
-   * missed if they ended now.
+   * Connections of people and members that are open, hosts that are reached by a tunnel, their tunnels (more only while
+   * old ones are found dead), and connections that would be missed if they ended now.
    */
-  readonly counts: { readonly connections: number; readonly tunnels: number; readonly inUse: number };
+  readonly counts: Readonly<Record<'connections' | 'tunnels' | 'tunnelConnections' | 'inUse', number>>;
   /** Agents are asked to go to another proxy; what is open stays. */
   drain(): void;
   /** Ends everything at once. */
@@ -149,7 +149,8 @@ class Door implements SshDoor {
   get counts(): SshDoor['counts'] {
     let inUse = this.#streams.size;
     for (const { connection } of this.#live) if (connection.channelCount > 0) inUse++;
-    return { connections: this.#live.size, tunnels: this.#tunnels.hosts, inUse };
+    const { hosts, connections: tunnelConnections } = this.#tunnels;
+    return { connections: this.#live.size, tunnels: hosts, tunnelConnections, inUse };
   }
 
   accept(stream: Duplex, origin: Origin): void {

@@ -20,6 +20,8 @@ export interface DaemonSetup {
   /** A folder that outlives the daemon; a temporary one, removed at stop, otherwise. */
   readonly folder?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command, such as `ip netns exec <name>`; what they start must become the daemon. */
+  readonly within?: readonly string[];
 }
 
 export interface LogLine {
@@ -35,6 +37,7 @@ export interface Ended {
 
 export interface TestDaemon {
   readonly pid: number;
+  readonly isRunning: boolean;
   readonly folder: string;
   readonly dataDir: string;
   readonly configPath: string;
@@ -86,7 +89,9 @@ export function startDaemon(setup: DaemonSetup = {}): TestDaemon {
   if (config !== undefined || !existsSync(configPath)) {
     writeFileSync(configPath, config ?? loopbackConfig(dataDir));
   }
-  const child = spawn(join(BIN, 'gatehouse'), ['start', `--config=${configPath}`, ...(setup.args ?? [])], {
+  const words = [...(setup.within ?? []), join(BIN, 'gatehouse'), 'start', `--config=${configPath}`];
+  const [command = '', ...args] = [...words, ...(setup.args ?? [])];
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...cleanEnvironment(folder), ...setup.env },
   });
@@ -128,6 +133,10 @@ class RunningDaemon implements TestDaemon {
     this.ended = new Promise((resolve) =>
       child.once('close', (code, signal) => resolve((this.#end = { code, signal }))),
     );
+  }
+
+  get isRunning(): boolean {
+    return this.#end === undefined;
   }
 
   get pid(): number {
@@ -197,8 +206,10 @@ export async function runProgram(
   name: 'gatehouse' | 'gatectl' | 'gate',
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  within: readonly string[] = [],
 ): Promise<Ran> {
-  const child = spawn(join(BIN, name), args, {
+  const [command = '', ...words] = [...within, join(BIN, name), ...args];
+  const child = spawn(command, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...cleanEnvironment(tmpdir()), ...env },
   });
