@@ -1,6 +1,14 @@
 // All methods of key exchange, held by one suite: both halves get the same secret, and public values that would give it
 // away are refused.
-import { getDiffieHellman } from 'node:crypto';
+import {
+  createHash,
+  createPublicKey,
+  decapsulate,
+  diffieHellman,
+  generateKeyPairSync,
+  getDiffieHellman,
+  type KeyObject,
+} from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { isCode } from '#core/errors/error.ts';
 import { KEX_ALGORITHMS } from '../algorithms.ts';
@@ -67,6 +75,25 @@ test('S31 refuses: a key of ML-KEM whose coefficients are not reduced (FIPS 203 
   const offer = Buffer.from(KEX_METHODS['mlkem768x25519-sha256'].offer().message);
   offer.fill(0xff, 0, 3);
   expect(refusal(() => KEX_METHODS['mlkem768x25519-sha256'].answer(offer))).toBe('BAD_REQUEST');
+});
+
+// No other implementation of it is at hand in the tests, and two ends of ours would agree on any order and encoding.
+test('ok: the hybrid as the draft has it: values and secrets of ML-KEM first, their SHA-256 as a string', () => {
+  const method = KEX_METHODS['mlkem768x25519-sha256'];
+  const kem = generateKeyPairSync('ml-kem-768');
+  const curve = generateKeyPairSync('x25519');
+  const rawX25519 = (key: KeyObject): Buffer => key.export({ format: 'der', type: 'spki' }).subarray(-32);
+  const kemPublic = kem.publicKey.export({ format: 'der', type: 'spki' }).subarray(-1184);
+  const answer = method.answer(Buffer.concat([kemPublic, rawX25519(curve.publicKey)]));
+  expect(answer.message.length).toBe(1088 + 32);
+  const theirs = createPublicKey({
+    key: { kty: 'OKP', crv: 'X25519', x: Buffer.from(answer.message.subarray(1088)).toString('base64url') },
+    format: 'jwk',
+  });
+  const kemSecret = decapsulate(kem.privateKey, answer.message.subarray(0, 1088));
+  const curveSecret = diffieHellman({ privateKey: curve.privateKey, publicKey: theirs });
+  const combined = createHash('sha256').update(kemSecret).update(curveSecret).digest();
+  expect(Buffer.from(answer.secret)).toEqual(Buffer.concat([Buffer.from([0, 0, 0, 32]), combined]));
 });
 
 test('ok: a ciphertext of ML-KEM that was altered gives another secret, as FIPS 203 has it', () => {
