@@ -80,7 +80,7 @@ beforeAll(async () => {
   await agent.ready;
   const record = membership.record();
   const [document] = record === undefined ? [] : agent.documents(record);
-  port = Number(String((document?.spec as { addr?: string }).addr).split(':')[1]);
+  port = Number(String((document?.spec as { addr?: string } | undefined)?.addr).split(':')[1]);
 });
 afterAll(async () => {
   await agent.close();

@@ -21,7 +21,13 @@ it('ok: the tunnel port, then SSH on the web port, then a stream through it', ()
 });
 
 it('ok: where a balancer ends TLS, a stream through the web port comes first', () => {
-  const found = { id: 'p', endsTls: false, tunnelAddress: 'p:3024' };
+  const found = {
+    id: 'p',
+    endsTls: false,
+    tunnelAddress: 'p:3024',
+    hostAuthorities: [],
+    isTrusted: false,
+  };
   expect(text(targetsOfAddress('lb:443', found))).toEqual(['upgrade lb:443', 'ssh lb:443', 'ssh p:3024']);
   expect(text(targetsOfAddress('p:3080', { ...found, endsTls: true }))).toEqual([
     'ssh p:3024',

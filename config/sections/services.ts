@@ -16,7 +16,9 @@ export const sshSection = s.object({
   x11: s.optional(
     s.object({
       enabled: flag('Programs may open windows where the user is, if a role permits it. Default: no.'),
-      display_offset: s.optional(s.integer({ min: 0, max: 50_000, description: 'First display. Default: 10.' })),
+      display_offset: s.optional(
+        s.integer({ min: 0, max: 50_000, description: 'First display. Default: 10.' }),
+      ),
       max_displays: s.optional(
         s.integer({ min: 1, max: 9_000, description: 'Displays of all sessions. Default: 1000.' }),
       ),

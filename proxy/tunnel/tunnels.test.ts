@@ -243,7 +243,13 @@ describe('several proxies', () => {
   it('ok: nothing is known but an address: what answers there is the first, and tells of the others', async () => {
     await startProxy(1, { tunnel_addrs: [] });
     const [proxy] = proxies;
-    const found = { id: proxyIdOf(1), endsTls: true, tunnelAddress: proxy?.address ?? '' };
+    const found = {
+      id: proxyIdOf(1),
+      endsTls: true,
+      tunnelAddress: proxy?.address ?? '',
+      hostAuthorities: [],
+      isTrusted: false,
+    };
     const tunnels = openTunnels({
       view: { ...node.view, isReady: () => false },
       addresses: ['gate.example.com:3080'],
