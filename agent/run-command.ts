@@ -1,7 +1,7 @@
 // Runs one program to its end and takes what it prints: no shell, nothing on its input, bounded in time and output,
 // and gone with everything it started when the time is up.
 import type { ChildProcess } from 'node:child_process';
-import { spawnWithoutTerminals } from './ssh/process/clean-spawn.ts';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
 
 export type CommandOutcome =
   | { readonly ok: true; readonly output: string }

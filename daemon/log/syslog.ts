@@ -1,8 +1,9 @@
 // Log lines to the syslog of the machine, through the program `logger`: the runtime has no datagram sockets of the
 // local kind, which is what /dev/log is. One long-lived child reads lines; it is started again when it ends.
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { LogOutput } from './output.ts';
@@ -122,11 +123,11 @@ class SyslogOutput implements LogOutput {
 function start(socketPath: string | undefined): Child {
   const args = ['--tag', 'gatehouse', `--id=${process.pid}`, '--prio-prefix', '--size', '16384'];
   const socket = socketPath === undefined ? [] : ['--socket', socketPath];
-  return spawn('logger', [...args, '--socket-errors=on', ...socket], {
+  return spawnWithoutTerminals('logger', [...args, '--socket-errors=on', ...socket], {
     stdio: ['pipe', 'ignore', 'ignore'],
     cwd: '/',
     env: { PATH: '/usr/bin:/bin:/usr/local/bin' },
     // Ctrl-C in a terminal is for the daemon; the last lines come after it.
     detached: true,
-  });
+  }) as Child;
 }

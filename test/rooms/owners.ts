@@ -43,8 +43,11 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
     tests: true,
   },
   'node:child_process': {
-    from: ['agent/', 'cli/', 'hack/', 'daemon/log/syslog.ts', 'daemon/handover/successor.ts'],
-    why: 'only sessions and commands start programs, the log one that speaks to syslog, and a daemon its successor',
+    from: [
+      ...['agent/', 'cli/', 'hack/'],
+      ...['client/clean-spawn.ts', 'daemon/log/syslog.ts', 'daemon/handover/successor.ts'],
+    ],
+    why: 'only sessions and commands start programs, the log one that speaks to syslog, and a daemon its successor; all by one way that leaks no terminal',
     tests: true,
   },
   'node:worker_threads': { from: ['auth/', 'storage/'], why: 'threads need a reason', tests: true },

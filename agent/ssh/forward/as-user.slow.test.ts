@@ -18,6 +18,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { asUser, type UserIds } from './as-user.ts';
 import { PrivateDirs } from './private-dir.ts';
+import { Turns } from './turns.ts';
 
 const NAME = `ghfwd${process.pid % 10_000}`;
 const GROUP = `${NAME}g`;
@@ -56,7 +57,7 @@ function socketAt(path: string, mode: number, uid: number, gid: number): Promise
   });
 }
 const heard = async (path: string): Promise<string> => {
-  const socket = await asUser(user, systemClock).connect(path);
+  const socket = await asUser(user, systemClock, new Turns(50)).connect(path);
   let said = '';
   for await (const part of socket) said += String(part);
   return said;
@@ -77,7 +78,7 @@ it('S28 refuses: sockets of root, directly and by a link of the person', async (
 });
 
 it('S28 ok: what is bound belongs to the account; refuses: folders it may not write to, and what is there', async () => {
-  const as = asUser(user, systemClock);
+  const as = asUser(user, systemClock, new Turns(50));
   const path = join(folder, 'own', 'bound.sock');
   const server = await as.listen(path);
   servers.push(server);
@@ -97,7 +98,7 @@ it('S28 ok: what is bound belongs to the account; refuses: folders it may not wr
 });
 
 it('S28 ok: removing follows no link and takes nothing that the account could not', async () => {
-  const as = asUser(user, systemClock);
+  const as = asUser(user, systemClock, new Turns(50));
   await socketAt(join(folder, 'kept.sock'), 0o777, 0, 0);
   symlinkSync(join(folder, 'kept.sock'), join(folder, 'own', 'to-kept'));
   await as.remove(join(folder, 'own', 'to-kept'));

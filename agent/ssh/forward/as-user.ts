@@ -1,10 +1,11 @@
-// Stream-local sockets with the rights of the person's account: connecting, binding and removing them. In a process of
-// its own (as-user-main.ts) unless the account is the agent's.
+// Stream-local sockets with the rights of the person’s account: connecting, binding and removing them. Each in a process
+// of its own (as-user-main.ts).
 import { Server, Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { spawnWithoutTerminals } from '../process/clean-spawn.ts';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
+import type { Turns } from './turns.ts';
 
 /** Linux takes 107 bytes and a NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
@@ -28,9 +29,11 @@ export interface AsUser {
   remove(path: string): Promise<void>;
 }
 
-export function asUser(account: UserIds, clock: Clock): AsUser {
+/** `turns`: how many helpers run at a time for whoever asks. */
+export function asUser(account: UserIds, clock: Clock, turns: Turns): AsUser {
   const task = (action: string, path: string): Promise<unknown> =>
-    requirePath(path) ?? run([action, path, account.name, String(account.uid), String(account.gid)], clock);
+    requirePath(path) ??
+    turns.take(() => run([action, path, account.name, String(account.uid), String(account.gid)], clock));
   return {
     async connect(path) {
       const socket = requireHandle(await task('connect', path), Socket);

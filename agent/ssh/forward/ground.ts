@@ -6,6 +6,7 @@ import type { SshHost, SshPeer } from '../context.ts';
 import { forwardRefusal, type Forward, type ForwardConfig } from '#core/access/ssh-forwards.ts';
 import type { UserIds } from './as-user.ts';
 import type { PrivateDirs } from './private-dir.ts';
+import { Turns } from './turns.ts';
 
 export interface ForwardParts {
   readonly host: SshHost;
@@ -27,8 +28,12 @@ export interface ForwardedTo {
   readonly port: number;
 }
 
+const MAX_HELPERS = 4;
+
 export class ForwardGround {
   readonly parts: ForwardParts;
+  /** Of processes that act as the account. */
+  readonly turns = new Turns(MAX_HELPERS);
   readonly #open = new Map<Forward, Set<Channel>>();
 
   constructor(parts: ForwardParts) {

@@ -23,7 +23,7 @@ export function openSocket(ground: ForwardGround, opening: IncomingChannel): voi
   const { path } = directStreamlocal.decode(opening.payload);
   const { account, host } = ground.parts;
   const to: ForwardedTo = { forward: 'local-socket', addr: path, port: 0 };
-  void serve(ground, opening, to, () => asUser(account, host.clock).connect(path));
+  void serve(ground, opening, to, () => asUser(account, host.clock, ground.turns).connect(path));
 }
 
 async function serve(

@@ -63,7 +63,7 @@ export class RemoteForwards {
     const to = { forward: 'remote-socket', addr: path, port: 0 } as const;
     if (!this.#isPermitted(to, path)) return false;
     const { account, host } = this.#ground.parts;
-    const user = asUser(account, host.clock);
+    const user = asUser(account, host.clock, this.#ground.turns);
     try {
       const server = await user.listen(path);
       const close = (): void => {

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { X11Request } from '#wire/ssh/payloads.ts';
-import { spawnWithoutTerminals } from '../process/clean-spawn.ts';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
 
 const PLACES = ['/usr/bin/xauth', '/usr/X11R6/bin/xauth', '/usr/local/bin/xauth', '/opt/X11/bin/xauth'];
 const TIMEOUT_MS = 10_000;

@@ -6,7 +6,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { GatehouseError } from '#core/errors/error.ts';
 import { runCommand } from '../../run-command.ts';
 import type { Account } from '../account/passwd.ts';
-import type { CleanSpawnOptions } from './clean-spawn.ts';
+import type { CleanSpawnOptions } from '#client/clean-spawn.ts';
 import type { Terminals } from './terminals.ts';
 
 /** What is run: a command by the login shell, as sshd has it, or the login shell itself. */

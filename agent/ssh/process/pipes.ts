@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 import { runCommand } from '../../run-command.ts';
-import { spawnWithoutTerminals } from './clean-spawn.ts';
+import { spawnWithoutTerminals } from '#client/clean-spawn.ts';
 
 /** Both ends, blocking, closed on exec. Whoever takes it closes both. */
 export interface Pipe {

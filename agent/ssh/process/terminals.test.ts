@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '#test/kit/until.ts';
-import { covered, spawnWithoutTerminals } from './clean-spawn.ts';
+import { covered, spawnWithoutTerminals } from '#client/clean-spawn.ts';
 import { Terminals, type Terminal } from './terminals.ts';
 
 const SIZE = { columns: 80, rows: 24 };

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, fchownSync, fchmodSync, openSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { GatehouseError } from '#core/errors/error.ts';
-import { covered, type CleanSpawnOptions } from './clean-spawn.ts';
+import { covered, type CleanSpawnOptions } from '#client/clean-spawn.ts';
 import { loadNativePty, type NativePty } from './native-pty.ts';
 
 /** What the master side tells. `data` is overwritten after the call. */

@@ -1,6 +1,6 @@
-// Starts a program that holds nobody's terminal: see terminals.ts for why it otherwise would. For programs beside
-// sessions, which do not know the terminals that are open; it finds them among the files of this process, which costs
-// more the more files there are.
+// Starts a program that holds nobody's terminal: the terminals of SSH sessions do not close on exec (see terminals.ts of
+// the agent). For whatever in the process starts programs and does not know the terminals that are open, which is why it
+// is here; it finds them among the files of this process, which costs more the more files there are.
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
 
