@@ -10,14 +10,15 @@ export interface ScpCommand {
   readonly path: string;
 }
 
-const SCP = /^\s*(?:\S*\/)?scp((?:\s+-[A-Za-z0-9]+)*)(?:\s+--)?(?:\s+(\S.*?))?\s*$/s;
+// Each takes time in proportion to the command: clients send what they like.
+const SCP = /^\s*(?:\S*\/)?scp((?:\s+-[A-Za-z0-9]+)*)(?:\s+--)?(?:\s+(\S.*))?$/s;
 const DIRECTION = /\s-[A-Za-z0-9]*([ft])/;
-const COPIES =
-  /(?:^|[\s/;&|(`])(?:scp\s(?:.*\s)?-[A-Za-z0-9]*[ft]|sftp-server|internal-sftp|rsync\s+--server)/s;
+const ANY_SCP = /(?:^|[\s/;&|(`])scp(?=\s)/;
+const OTHERS = /(?:^|[\s/;&|(`])(?:sftp-server|internal-sftp|rsync\s+--server)/;
 
 /** The server side of the old scp protocol; undefined for every other command. */
 export function parseScp(command: string): ScpCommand | undefined {
-  const [match, options = '', path = ''] = SCP.exec(command) ?? [];
+  const [match, options = '', path = ''] = SCP.exec(command.trimEnd()) ?? [];
   const direction = match === undefined ? undefined : DIRECTION.exec(options)?.[1];
   if (direction === undefined) return undefined;
   return { action: direction === 't' ? 'write' : 'read', path };
@@ -25,5 +26,7 @@ export function parseScp(command: string): ScpCommand | undefined {
 
 /** Whether a command is made to copy files, by scp, sftp or rsync. */
 export function copiesFiles(command: string): boolean {
-  return COPIES.test(command);
+  const scp = ANY_SCP.exec(command);
+  if (scp !== null && DIRECTION.test(command.slice(scp.index + scp[0].length))) return true;
+  return OTHERS.test(command);
 }
