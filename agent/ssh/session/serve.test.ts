@@ -79,6 +79,10 @@ interface Session {
 interface House {
   readonly events: AgentEvent[];
   readonly pair: ConnectedPair;
+  /** Of the person, as the roles are now. */
+  readonly access: { options: MergedOptions };
+  /** Roles have changed. */
+  review(): void;
   open(options?: { readonly consumes?: boolean }): Promise<Session>;
   eventsOf(type: string): AgentEvent[];
 }
@@ -112,7 +116,12 @@ async function house(
     record: () => undefined,
     ...about.parts,
   });
-  const access: SshAccess = {
+  const reviews = new Set<() => void>();
+  const onReview = (listener: () => void) => {
+    reviews.add(listener);
+    return () => reviews.delete(listener);
+  };
+  const access = {
     identity: {
       kind: 'user',
       cluster: 'house',
@@ -129,18 +138,20 @@ async function house(
     duties: [],
     remoteAddress: '203.0.113.9:4711',
     localAddress: '10.0.0.7:3022',
-  };
+  } satisfies SshAccess;
   const forwards = { openAgent: async () => undefined, openX11: async () => undefined };
   const pair = await connectedPair({
     clock: systemClock,
     server: (connection) => ({
-      onChannel: (opening) => serve(opening, { access, connection, onReview: () => () => {} }, forwards),
+      onChannel: (opening) => serve(opening, { access, connection, onReview }, forwards),
     }),
   });
   pairs.push(pair);
   return {
     events,
     pair,
+    access,
+    review: () => reviews.forEach((listener) => listener()),
     eventsOf: (type) => events.filter(({ event }) => event === type),
     async open({ consumes = true } = {}) {
       const shown: Shown = { out: '', err: '', closed: false };
@@ -244,6 +255,22 @@ describe('commands', () => {
     });
     expect(eventsOf('exec')[0]).toMatchObject({ success: false });
     expect(eventsOf('exec')[0]).not.toHaveProperty('exitCode');
+  });
+
+  it('S16 ok: copying files ends with the permission for it, other commands do not', async () => {
+    const { open, access, review } = await house();
+    const [copies, other] = [await open(), await open()];
+    await copies.request('subsystem', subsystemRequest.encode({ name: 'sftp' }));
+    await other.request('exec', exec('cat'));
+    // INIT of version 3; the answer says that the program is there.
+    copies.channel.write(Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]));
+    await until('the SFTP server', () => copies.shown.out !== '');
+    access.options = { ...access.options, fileCopy: false };
+    review();
+    expect((await copies.ended()).err).toContain('ssh_file_copy');
+    expect(other.shown.closed).toBe(false);
+    other.channel.end();
+    expect(await other.ended()).toMatchObject({ code: 0 });
   });
 
   it.each([

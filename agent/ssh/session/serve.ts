@@ -64,6 +64,7 @@ class SessionChannel implements ChannelReceiver {
   #party: Party | undefined;
   #stopReview: (() => void) | undefined;
   #isStarted = false;
+  #wanted: Wanted | undefined;
   #isClosed = false;
   #run: Run | undefined;
   /** What the client sent before the program was there. */
@@ -225,6 +226,7 @@ class SessionChannel implements ChannelReceiver {
   async #start(wanted: Wanted): Promise<boolean> {
     if (this.#isStarted || !this.#isPermitted(wanted)) return false;
     this.#isStarted = true;
+    this.#wanted = wanted;
     if (this.#asked !== undefined) this.#openParty();
     this.#stopReview = this.#peer.onReview(() => this.#review());
     // Not awaited: the client is told that it starts, and what goes wrong from here on it can read.
@@ -251,15 +253,14 @@ class SessionChannel implements ChannelReceiver {
     this.#party = openParty(this.#parts, { id: this.#id, peer: this.#peer, channel, size: this.#size });
   }
 
-  /** Roles have changed. A program without a terminal must not go on unseen when others must see it now. */
+  /** Roles have changed: what could not be started now must not go on. With a terminal, others may come to see it. */
   #review(): void {
     if (this.#party !== undefined) this.#party.review();
-    else if (this.#run !== undefined && this.#peer.access.duties.length > 0) {
-      this.channel.writeStderr(
-        Buffer.from('\r\nthe roles now require others to join this session; it ends\r\n'),
-      );
-      this.#run.hangUp();
-    }
+    if (this.#run === undefined || this.#wanted === undefined) return;
+    const refusal = sessionRefusal(this.#wanted, this.#peer.access, this.#party !== undefined);
+    if (refusal === undefined) return;
+    this.channel.writeStderr(Buffer.from(`\r\n${refusal}; the session ends\r\n`));
+    this.#run.hangUp();
   }
 
   /** What is typed before others are there is not kept for later: nobody would see it coming. */
@@ -296,7 +297,7 @@ class SessionChannel implements ChannelReceiver {
       run.hangUp();
       return;
     }
-    if (this.#party === undefined) this.#review();
+    this.#review();
     for (const data of this.#early.splice(0)) run.input(data);
     if (this.#hasEarlyEnd) run.inputEnd();
   }
