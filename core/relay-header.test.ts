@@ -151,6 +151,17 @@ describe('S19 addresses that somebody claims', () => {
     );
   });
 
+  it('S19 refuses: a second spelling of the same signature', () => {
+    // 83 bytes are 111 characters, whose last one has two bits that mean nothing.
+    const text = Buffer.from(writeRelayHeader(input())).toString('latin1').trimEnd();
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const last = alphabet.indexOf(text.slice(-1));
+    for (const bits of [1, 2, 3]) {
+      const other = `${text.slice(0, -1)}${alphabet[last ^ bits] ?? ''}\n`;
+      expect(() => readRelayHeader(Buffer.from(other), context)).toThrow('the relay header is malformed');
+    }
+  });
+
   it('S19 refuses: every byte changed, and every truncation', () => {
     const line = writeRelayHeader(input());
     for (let at = 0; at < line.length; at++) {

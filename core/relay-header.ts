@@ -190,4 +190,9 @@ const malformed = (cause?: unknown): GatehouseError =>
 const encode = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 
-const decode = (text: string): Buffer => Buffer.from(text, 'base64url');
+/** Of the one form that `encode` writes: bits that mean nothing are zero. */
+function decode(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url');
+  if (encode(bytes) !== text) throw malformed();
+  return bytes;
+}
