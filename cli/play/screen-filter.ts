@@ -11,7 +11,8 @@ const MAX_SEQUENCE = 512;
  */
 const DRAWS = [
   // Cursor, erasing, inserting, scrolling, tabs, repeating, margins, saved places.
-  /^[\d;]*[@A-MPSTXZa-gr]$/,
+  /^[\d;]*[@A-MPSXZ`abd-gr]$/,
+  /^\d*T$/,
   /^[\d;]*[su]$/,
   /^\?[\d;]*[JK]$/,
   // Colours; the shape of the cursor; a soft reset.

@@ -21,7 +21,7 @@ export function parseDestination(given: string): Destination {
   const at = bare.lastIndexOf('@');
   const login = at < 0 ? undefined : bare.slice(0, at);
   const text = bare.slice(at + 1);
-  if (login === '' || text === '' || text.length > MAX_HOST) throw bad(given);
+  if (login === '' || text === '' || text.startsWith('-') || text.length > MAX_HOST) throw bad(given);
   const named = login === undefined ? {} : { login: requireLogin(login) };
   if (text.includes('=')) return { ...named, labels: parseLabels(text), text };
   const { host, port } = splitPort(text, given);
@@ -41,7 +41,7 @@ export function parsePort(text: string): number {
 }
 
 function splitPort(text: string, given: string): { host: string; port?: number } {
-  const [whole, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(.+))?$/.exec(text) ?? [];
+  const [whole, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::([^:]+))?$/.exec(text) ?? [];
   // More than one colon: an IPv6 address without brackets.
   if (whole === undefined) {
     if (/^[0-9a-f:.]+$/i.test(text) && text.split(':').length > 2) return { host: text };

@@ -1,6 +1,7 @@
 // An SSH connection to a server, through the proxy: TLS to the proxy, and inside it SSH whose other end is the server
 // itself, proven by its certificate. The proxy sees bytes pass and holds no key to them.
 import type { Environment } from '#client/outbound/http-proxy.ts';
+import type { Duplex } from 'node:stream';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Clock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
@@ -31,8 +32,6 @@ export interface OpenServerOptions {
   readonly handlers?: ConnectionHandlers;
   /** Text of the server for the person; not safe for a terminal yet. */
   readonly onBanner?: (text: string) => void;
-  /** Fires when the person does not want it any more. */
-  readonly signal?: AbortSignal;
 }
 
 const MIB = 1024 ** 2;
@@ -44,8 +43,8 @@ const WINDOW_BYTES = 4 * MIB;
  * was asked for: nothing of the user was sent to it then.
  */
 export async function openServer(options: OpenServerOptions): Promise<SshConnection> {
-  const { clock, profile, identity, server, login, signal } = options;
-  const { target, port, names = hostNamesOf(target) } = server;
+  const { clock, profile, identity, server } = options;
+  const { target, port } = server;
   const request = { target, cluster: profile.cluster, ...(port === undefined ? {} : { port }) };
   const socket = await reachServer({
     profile,
@@ -54,9 +53,16 @@ export async function openServer(options: OpenServerOptions): Promise<SshConnect
     environment: options.environment,
     identity: async () => identity,
   });
-  const onAbort = (): void => void socket.destroy();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  if (signal?.aborted === true) socket.destroy();
+  return openServerOn(socket, options);
+}
+
+/** The same on a connection to the server, which is owned from now on. */
+export async function openServerOn(
+  socket: Duplex,
+  options: Omit<OpenServerOptions, 'profile' | 'environment'>,
+): Promise<SshConnection> {
+  const { clock, identity, server, login } = options;
+  const { target, names = hostNamesOf(target) } = server;
   try {
     return await connectSsh({
       socket,
@@ -73,8 +79,6 @@ export async function openServer(options: OpenServerOptions): Promise<SshConnect
     });
   } catch (error) {
     throw explain(error, `${login}@${target}`);
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
   }
 }
 

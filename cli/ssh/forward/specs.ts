@@ -96,9 +96,7 @@ function tcp(host: string, portText: string, flag: string, text: string, mayBeAn
 
 /** At colons, but not at those in brackets, which are taken away. */
 function split(text: string): string[] {
-  return (text.match(/(?:^|:)(?:\[[^\]]*\]|[^:[\]]*)/g) ?? [])
-    .map((part, index) => (index === 0 && !part.startsWith(':') ? part : part.slice(1)))
-    .map((part) => part.replace(/^\[(.*)\]$/, '$1'));
+  return text.split(/:(?![^[\]]*\])/).map((part) => part.replace(/^\[(.*)\]$/, '$1'));
 }
 
 function bad(flag: string, text: string) {
