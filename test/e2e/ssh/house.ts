@@ -1,7 +1,7 @@
 // What the stories of SSH run on: an all-in-one daemon as `make up` starts it, a second node that only a tunnel reaches, an
 // account to log in to, and alice, who signed in with `gate`. One ssh_config names the ways to both nodes. Needs root.
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { openSshPrivateKey } from '#core/certs/ssh/private-key.ts';
@@ -46,6 +46,8 @@ export interface SshHouse {
   run(program: string, args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** `ssh -F config` with these words. */
   ssh(...words: readonly string[]): Promise<Ran>;
+  /** Path of the same configuration with another key in place of alice's, and with remarks of ssh. */
+  configWith(key: string): string;
   /** A key of this type with a certificate for alice, by the cluster's own login; returns its path. */
   credential(type: 'ed25519' | 'ecdsa-p256' | 'rsa-2048'): Promise<string>;
   stop(): Promise<void>;
@@ -72,7 +74,13 @@ export async function openSshHouse(): Promise<SshHouse> {
     const ssh = (...words: readonly string[]): Promise<Ran> => run('ssh', ['-F', config, ...words]);
     const credential = (type: Parameters<SshHouse['credential']>[0]): Promise<string> =>
       makeCredential(cluster, alice, path(`key-${type}`), type);
-    return { cluster, account, alice, config, path, run, ssh, credential, stop };
+    const configWith = (key: string): string => {
+      const own = `${key}.ssh_config`;
+      const text = readFileSync(config, 'utf8').replaceAll(config, own).replaceAll(alice.key, key);
+      writeFileSync(own, text.replace('LogLevel ERROR', 'LogLevel INFO'));
+      return own;
+    };
+    return { cluster, account, alice, config, configWith, path, run, ssh, credential, stop };
   } catch (error) {
     await stop();
     throw error;
