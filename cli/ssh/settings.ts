@@ -1,5 +1,6 @@
 // How a session is to be, from flags and from -o in the words of ssh_config. Flags win, and of -o the first, as with ssh.
 // What ssh knows and this does not is an error that says so: an option that is passed over in silence is a trap.
+import { compilePattern } from '#core/access/pattern.ts';
 import { parseDuration } from '#core/duration.ts';
 import { usage } from '../arguments.ts';
 import { nearest } from '#core/schema/nearest.ts';
@@ -212,15 +213,10 @@ function chooseEnv(
   patterns: readonly string[],
   set: readonly (readonly [string, string])[],
 ): (readonly [string, string])[] {
-  const isChosen = patterns.map(
-    (pattern) =>
-      new RegExp(
-        `^${pattern
-          .replace(/[^A-Za-z0-9_*?]/g, '')
-          .replaceAll('*', '.*')
-          .replaceAll('?', '.')}$`,
-      ),
-  );
+  const isChosen = patterns.map((pattern) => {
+    const plain = pattern.replace(/[^A-Za-z0-9_*?]/g, '');
+    return compilePattern(`^${plain.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+  });
   const chosen = Object.entries(env).flatMap(([name, value]) =>
     value !== undefined && isChosen.some((one) => one.test(name)) ? [[name, value] as const] : [],
   );

@@ -52,14 +52,14 @@ export const sftp = command({
 });
 
 async function runBatch(
-  shell: SftpShell,
+  session: SftpShell,
   lines: readonly string[],
   tell: (text: string) => void,
 ): Promise<number> {
   for (const [index, line] of lines.entries()) {
     const mayFail = line.startsWith('-');
     try {
-      if (!(await shell.run(mayFail ? line.slice(1) : line))) return 0;
+      if (!(await session.run(mayFail ? line.slice(1) : line))) return 0;
     } catch (error) {
       const text = shellErrorText(error);
       if (text !== undefined) tell(`line ${index + 1}: ${text}`);
@@ -69,7 +69,7 @@ async function runBatch(
   return 0;
 }
 
-async function runInteractive(shell: SftpShell, io: Io, tell: (text: string) => void): Promise<void> {
+async function runInteractive(session: SftpShell, io: Io, tell: (text: string) => void): Promise<void> {
   const reader = createInterface({
     input: io.stdin as unknown as NodeJS.ReadableStream,
     output: io.stdout as unknown as NodeJS.WritableStream,
@@ -79,7 +79,7 @@ async function runInteractive(shell: SftpShell, io: Io, tell: (text: string) => 
     reader.prompt();
     for await (const line of reader) {
       try {
-        if (!(await shell.run(line))) return;
+        if (!(await session.run(line))) return;
       } catch (error) {
         const text = shellErrorText(error);
         if (text !== undefined) tell(oneLine(text));
