@@ -22,6 +22,7 @@ import { Turns } from './turns.ts';
 
 const NAME = `ghfwd${process.pid % 10_000}`;
 const GROUP = `${NAME}g`;
+const turns = new Turns(4);
 let user: UserIds;
 let folder: string;
 let groupId: number;
@@ -57,7 +58,7 @@ function socketAt(path: string, mode: number, uid: number, gid: number): Promise
   });
 }
 const heard = async (path: string): Promise<string> => {
-  const socket = await asUser(user, systemClock, new Turns(50)).connect(path);
+  const socket = await asUser(user, systemClock, turns).connect(path);
   let said = '';
   for await (const part of socket) said += String(part);
   return said;
@@ -78,7 +79,7 @@ it('S28 refuses: sockets of root, directly and by a link of the person', async (
 });
 
 it('S28 ok: what is bound belongs to the account; refuses: folders it may not write to, and what is there', async () => {
-  const as = asUser(user, systemClock, new Turns(50));
+  const as = asUser(user, systemClock, turns);
   const path = join(folder, 'own', 'bound.sock');
   const server = await as.listen(path);
   servers.push(server);
@@ -98,7 +99,7 @@ it('S28 ok: what is bound belongs to the account; refuses: folders it may not wr
 });
 
 it('S28 ok: removing follows no link and takes nothing that the account could not', async () => {
-  const as = asUser(user, systemClock, new Turns(50));
+  const as = asUser(user, systemClock, turns);
   await socketAt(join(folder, 'kept.sock'), 0o777, 0, 0);
   symlinkSync(join(folder, 'kept.sock'), join(folder, 'own', 'to-kept'));
   await as.remove(join(folder, 'own', 'to-kept'));

@@ -59,10 +59,10 @@ it('S16 refuses: a connection that is made after its permission has gone', async
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const recorded: (string | undefined)[] = [];
-  let refusal: string | undefined;
+  const now: { refusal?: string } = {};
   const ground = {
     parts: { host: { clock: systemClock, log: silentLog } },
-    refusal: () => refusal,
+    refusal: () => now.refusal,
     record: (_: ForwardedTo, error?: string) => void recorded.push(error),
     track: () => {},
   } as unknown as ForwardGround;
@@ -78,7 +78,7 @@ it('S16 refuses: a connection that is made after its permission has gone', async
     });
   });
   // It is being dialed.
-  refusal = 'the roles do not permit it any more';
+  now.refusal = 'the roles do not permit it any more';
   expect(await answered).toBe(1);
-  expect(recorded).toEqual([refusal]);
+  expect(recorded).toEqual([now.refusal]);
 });

@@ -134,8 +134,12 @@ describe('what programs hold', () => {
 
   it('S28 ok: a file of the program stays where a terminal was', () => {
     expect(covered(['ignore', 'ignore', 'ignore', 'ipc'], [3, 5], 9)).toEqual([
-      ...['ignore', 'ignore', 'ignore', 'ipc'],
-      ...['ignore', 9],
+      'ignore',
+      'ignore',
+      'ignore',
+      'ipc',
+      'ignore',
+      9,
     ]);
   });
 
