@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import { until } from '#test/kit/until.ts';
 import { asUser, type UserIds } from './as-user.ts';
 import { PrivateDirs } from './private-dir.ts';
 import { Turns } from './turns.ts';
@@ -39,9 +40,16 @@ beforeAll(() => {
   mkdirSync(join(folder, 'own'), { mode: 0o700 });
   chownSync(join(folder, 'own'), user.uid, user.gid);
 });
-afterAll(() => {
+afterAll(async () => {
   for (const server of servers.splice(0)) server.close();
-  execFileSync('userdel', [NAME]);
+  await until('the helpers to be gone', () => {
+    try {
+      execFileSync('userdel', [NAME], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  });
   execFileSync('groupdel', [GROUP]);
   rmSync(folder, { recursive: true, force: true });
 });
