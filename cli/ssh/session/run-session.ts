@@ -162,9 +162,13 @@ class RunningSession implements ChannelReceiver {
     const isStarted = await channel.request(request, payload);
     await Promise.all(asked);
     if (isStarted) return;
+    const isRefused = channel.isOpen;
+    // Some servers say how it ended, and never that it began.
+    if (!isRefused) await this.#closed.promise;
+    if (this.#exitCode !== undefined) return;
     throw new GatehouseError(
-      channel.isOpen ? 'ACCESS_DENIED' : 'UNAVAILABLE',
-      channel.isOpen
+      isRefused ? 'ACCESS_DENIED' : 'UNAVAILABLE',
+      isRefused
         ? `the server refused to start ${program.is === 'subsystem' ? program.name : `the ${program.is === 'shell' ? 'shell' : 'command'}`}`
         : 'the connection was lost before the session began',
     );
