@@ -44,8 +44,12 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   },
   'node:child_process': {
     from: [
-      ...['agent/', 'cli/', 'hack/'],
-      ...['client/clean-spawn.ts', 'daemon/log/syslog.ts', 'daemon/handover/successor.ts'],
+      'agent/',
+      'cli/',
+      'hack/',
+      'client/clean-spawn.ts',
+      'daemon/log/syslog.ts',
+      'daemon/handover/successor.ts',
     ],
     why: 'only sessions and commands start programs, the log one that speaks to syslog, and a daemon its successor; all by one way that leaks no terminal',
     tests: true,
