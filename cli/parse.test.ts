@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { runCli } from '#test/kit/cli.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import * as flag from './arguments.ts';
 import { command, type Program } from './arguments.ts';
 
@@ -35,6 +36,25 @@ const many = command({
   },
 });
 
+const remote = command({
+  flags: {
+    tty: flag.count({ says: 'A terminal.', short: 't' }),
+    none: flag.toggle({ says: 'Nothing.', short: 'N' }),
+    to: flag.texts({ says: 'Where to.', short: 'L', value: 'A:B' }),
+  },
+  positionals: [
+    { name: 'HOST', says: 'the server' },
+    { name: 'COMMAND', says: 'what to run', isOptional: true, isMany: true },
+  ],
+  literalAfter: 2,
+  failureCode: 255,
+  examples: ['tool on web-1 ls -l'],
+  async run(context: Seen, given) {
+    context.calls.push(given);
+    if (given.words[1] === 'fail') throw new GatehouseError('UNAVAILABLE', 'gone');
+  },
+});
+
 function program(seen: Seen): Program<Seen> {
   return {
     name: 'tool',
@@ -54,6 +74,7 @@ function program(seen: Seen): Program<Seen> {
         verbs: [{ name: 'add', says: 'Add a user.', load: async () => add }],
       },
       { name: 'get', says: 'Show resources.', load: async () => many },
+      { name: 'on', says: 'Run there.', load: async () => remote },
     ],
     open(_io, globals) {
       seen.globals = globals;
@@ -114,6 +135,26 @@ describe('flags', () => {
   test('ok: the exit code of the command is that of the program', async () => {
     expect((await run('get')).exitCode).toBe(1);
     expect((await run('users add joe')).exitCode).toBe(0);
+  });
+});
+
+describe('a command for another machine', () => {
+  test.each<[string, string[], object]>([
+    ['on web ls -l --help -N', ['web', 'ls', '-l', '--help', '-N'], { tty: 0, none: false, to: [] }],
+    ['on web -t top -b', ['web', 'top', '-b'], { tty: 1 }],
+    ['on -tt -N web -- -x', ['web', '-x'], { tty: 2, none: true }],
+    ['on web echo -- x', ['web', 'echo', '--', 'x'], {}],
+    ['on -NttL 1:2 -L3:4,5 web', ['web'], { none: true, tty: 2, to: ['1:2', '3:4,5'] }],
+  ])('ok: %s', async (line, words, flags) => {
+    const { call, stderr } = await run(line);
+    expect([stderr, call?.words]).toEqual(['', words]);
+    expect(call?.flags).toMatchObject(flags);
+  });
+
+  test('ok: its own exit code when it fails, and not when the line is wrong', async () => {
+    expect((await run('on web fail')).exitCode).toBe(255);
+    expect((await run('on --frob web')).exitCode).toBe(2);
+    expect((await run('on --tty=yes web')).exitCode).toBe(2);
   });
 });
 
@@ -185,6 +226,7 @@ Usage:
 Commands:
   users, user …  Work with users.
   get            Show resources.
+  on             Run there.
 
 Flags:
   -c, --config=FILE            Config file.

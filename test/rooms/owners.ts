@@ -14,7 +14,11 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
     from: ['auth/', 'proxy/web/'],
     why: 'the auth API and the web side of the proxy are the HTTP servers',
   },
-  '@lydell/node-pty': { from: ['agent/ssh/'], why: 'opens pseudo-terminals, which Node cannot' },
+  '@lydell/node-pty': {
+    from: ['agent/ssh/'],
+    why: 'opens pseudo-terminals, which Node cannot; tests type into them',
+    tests: true,
+  },
   uqr: { from: ['proxy/web/', 'cli/'], why: 'draws the QR code of a one-time password' },
   ssh2: { from: [], why: 'a second SSH implementation to test ours against', tests: true },
   'playwright-core': { from: [], why: 'drives Chromium in tests', tests: true },

@@ -25,7 +25,7 @@ beforeEach(async () => {
   echoPort = (echo.address() as AddressInfo).port;
 });
 afterEach(async () => {
-  for (const close of open.splice(0).reverse()) await close();
+  for (const close of open.splice(0).toReversed()) await close();
   echo.close();
 });
 
@@ -119,9 +119,11 @@ describe('SOCKS', () => {
     const port = await freePort();
     await forwarding({ locals: [parseDynamic(String(port))] });
     const five = [5, 1, 0, 5, 1, 0, 3, ...name('localhost'), ...portBytes(), ...Buffer.from('five')];
-    expect(await say(dial(port), Uint8Array.from(five))).toMatch(/^\u0005\0\u0005\0\0\u0001\0{6}five$/);
+    expect(await say(dial(port), Uint8Array.from(five))).toBe(
+      `\u0005\0\u0005\0\0\u0001${'\0'.repeat(6)}five`,
+    );
     const four = [4, 1, ...portBytes(), 127, 0, 0, 1, 0, ...Buffer.from('four')];
-    expect(await say(dial(port), Uint8Array.from(four))).toMatch(/^\0Z\0{6}four$/);
+    expect(await say(dial(port), Uint8Array.from(four))).toBe(`\0Z${'\0'.repeat(6)}four`);
     const named = [
       4,
       1,
@@ -135,14 +137,14 @@ describe('SOCKS', () => {
       ...Buffer.from('localhost\0'),
       ...Buffer.from('4a'),
     ];
-    expect(await say(dial(port), Uint8Array.from(named))).toMatch(/^\0Z\0{6}4a$/);
+    expect(await say(dial(port), Uint8Array.from(named))).toBe(`\0Z${'\0'.repeat(6)}4a`);
   });
 
   test('refuses: what cannot be reached, and other protocols', async () => {
     const [port, nobody] = [await freePort(), await freePort()];
     const { notes } = await forwarding({ locals: [parseDynamic(String(port))] });
     const gone = [5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, nobody >> 8, nobody & 255];
-    expect(await say(dial(port), Uint8Array.from(gone))).toMatch(/^\u0005\0\u0005\u0005/);
+    expect((await say(dial(port), Uint8Array.from(gone))).slice(0, 4)).toBe('\u0005\0\u0005\u0005');
     expect(await say(dial(port), 'GET / HTTP/1.1\r\n\r\n')).toBe('');
     expect(notes.at(-1)).toContain('not SOCKS');
   });

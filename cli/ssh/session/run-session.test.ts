@@ -34,22 +34,21 @@ function outlet(isSlow = false): TestOutlet {
 
 /** Gives one piece after the other, and stops where it is told to. */
 function inputOf(...parts: string[]): Inlet {
-  let isPaused = false;
-  let flow = (): void => {};
+  const state = { isPaused: false, flow: (): void => {} };
   return {
     start(onBytes, onEnd) {
-      flow = () => {
-        while (!isPaused && parts.length > 0) onBytes(Buffer.from(parts.shift() ?? ''));
-        if (!isPaused && parts.length === 0) onEnd();
+      state.flow = () => {
+        while (!state.isPaused && parts.length > 0) onBytes(Buffer.from(parts.shift() ?? ''));
+        if (!state.isPaused && parts.length === 0) onEnd();
       };
-      flow();
+      state.flow();
     },
-    pause: () => void (isPaused = true),
+    pause: () => void (state.isPaused = true),
     resume() {
-      isPaused = false;
-      flow();
+      state.isPaused = false;
+      state.flow();
     },
-    close: () => void (isPaused = true),
+    close: () => void (state.isPaused = true),
   };
 }
 
