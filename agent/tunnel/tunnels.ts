@@ -24,7 +24,8 @@ import { TunnelDialer, type TunnelDialerOptions } from './dialer.ts';
 import { HeldTunnels, type Held } from './held-tunnels.ts';
 import type { TunnelTarget } from './targets.ts';
 
-const BACKOFF = { firstMs: 500, maxMs: 30_000 };
+/** Longer waits would be most of the time that a node cannot be reached after its proxies are back. */
+const BACKOFF = { firstMs: 500, maxMs: 10_000 };
 /** All agents of a proxy that died come back within this time, not at once. */
 const FIRST_SPREAD_MS = 1000;
 const TEND_MS = 2000;
