@@ -29,6 +29,7 @@ export default defineConfig({
         test: {
           name: 'rooms',
           include: ['test/rooms/**/*.test.ts'],
+          testTimeout: 30_000,
           exclude: NOT_OURS,
           maxWorkers: ALL_CORES,
           sequence: FAST_FIRST,
