@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SessionRecorder } from '#recordings/recorder.ts';
+import { FakeClock } from '#test/kit/clock.ts';
 import type { Channel } from '#wire/ssh/ssh.ts';
 import { BatchedOutput, OutputBatch } from './output-batch.ts';
 import { Outlet } from './outlet.ts';
@@ -18,77 +19,78 @@ function collector() {
 }
 
 describe('batches', () => {
+  function make(batch = new OutputBatch(), clock = new FakeClock()) {
+    const { writes, write, state } = collector();
+    return { writes, state, clock, output: new BatchedOutput(batch, clock, write) };
+  }
   it('ok: what comes after a silence leaves at once', async () => {
-    const { writes, write } = collector();
-    const output = new BatchedOutput(new OutputBatch(), write);
+    const { writes, output, clock } = make();
     output.add(text('a'));
     expect(writes).toEqual(['a']);
-    await turn();
-    await turn();
+    await clock.advance(1);
     output.add(text('b'));
     expect(writes).toEqual(['a', 'b']);
   });
-  it('ok: what follows in the same turn is put together, and leaves when nothing more comes', async () => {
-    const { writes, write } = collector();
-    const output = new BatchedOutput(new OutputBatch(), write);
+  it('ok: what follows within a millisecond is put together, and leaves after it', async () => {
+    const { writes, output, clock } = make();
     for (const part of ['a', 'b', 'c', 'd']) output.add(text(part));
     expect(writes).toEqual(['a']);
-    for (let i = 0; i < 4; i++) await turn();
+    await clock.advance(1);
     expect(writes).toEqual(['a', 'bcd']);
+    output.add(text('e'));
+    await clock.advance(1);
+    expect(writes).toEqual(['a', 'bcd', 'e']);
   });
-  it('ok: a flood leaves in full packets, in order, complete', async () => {
-    const { writes, write } = collector();
-    const output = new BatchedOutput(new OutputBatch(), write);
+  it('ok: a flood leaves in full packets, in order, complete, whatever the time', async () => {
+    const { writes, output, clock } = make();
     let sent = '';
     for (let i = 0; i < 300; i++) {
       const part = `${i}`.padStart(1000, '.');
       sent += part;
       output.add(text(part));
-      if (i % 7 === 0) await turn();
+      if (i % 70 === 0) await clock.advance(1);
     }
     output.end();
     expect(writes.join('')).toBe(sent);
     expect(writes.length).toBeLessThan(20);
   });
-  it('ok: what trickles in all the time does not wait for ever', async () => {
-    const { writes, write } = collector();
-    const output = new BatchedOutput(new OutputBatch(), write);
-    for (let i = 0; i < 200; i++) {
-      output.add(text('x'));
-      await turn();
-    }
-    expect(writes.length).toBeGreaterThan(3);
+  it('ok: nothing is late, and no timer is left, after the end', async () => {
+    const { writes, output, clock } = make();
+    output.add(text('a'));
+    output.add(text('b'));
+    output.end();
+    expect(writes).toEqual(['a', 'b']);
+    await clock.advance(10);
+    expect(writes).toEqual(['a', 'b']);
   });
   it('ok: two terminals share the memory and mix nothing up', async () => {
     const batch = new OutputBatch();
-    const [one, two] = [collector(), collector()];
-    const outputs = [new BatchedOutput(batch, one.write), new BatchedOutput(batch, two.write)] as const;
+    const clock = new FakeClock();
+    const [one, two] = [make(batch, clock), make(batch, clock)];
     for (let i = 0; i < 50; i++) {
-      outputs[0].add(text('1'.repeat(i)));
-      outputs[1].add(text('2'.repeat(i)));
-      if (i % 5 === 0) await turn();
+      one.output.add(text('1'.repeat(i)));
+      two.output.add(text('2'.repeat(i)));
+      if (i % 5 === 0) await clock.advance(1);
     }
-    outputs.forEach((output) => output.end());
+    for (const { output } of [one, two]) output.end();
     expect(one.writes.join('')).toBe('1'.repeat(1225));
     expect(two.writes.join('')).toBe('2'.repeat(1225));
   });
   it('ok: says when to stop', () => {
-    const { write, state } = collector();
+    const { output, state } = make();
     state.isOpen = false;
-    const output = new BatchedOutput(new OutputBatch(), write);
     expect(output.add(text('x'))).toBe(false);
     expect(output.add(text('x'))).toBe(false);
   });
   it('ok: after a stop it is asked anew, so that reading that was resumed goes on', async () => {
-    const { writes, write, state } = collector();
+    const { writes, output, state, clock } = make();
     state.isOpen = false;
-    const output = new BatchedOutput(new OutputBatch(), write);
     expect(output.add(text('a'))).toBe(false);
     state.isOpen = true;
     expect(output.add(text('b'))).toBe(true);
     expect(output.add(text('c'))).toBe(true);
     expect(writes).toEqual(['a', 'b']);
-    for (let i = 0; i < 4; i++) await turn();
+    await clock.advance(1);
     expect(writes).toEqual(['a', 'b', 'c']);
   });
 });

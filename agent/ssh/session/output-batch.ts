@@ -1,6 +1,7 @@
 // Puts the small reads of a terminal together: the kernel gives 4 KiB at most, and each packet costs a cipher call. What
-// comes after a silence leaves at once, so keystrokes are not delayed; while more keeps coming in each turn of the event
-// loop it is collected, up to one packet. One buffer serves all terminals; taking it makes the one before write.
+// comes after a silence leaves at once, so keystrokes are not delayed; what follows is collected, up to one packet or a
+// millisecond. One buffer serves all terminals; taking it makes the one before write.
+import type { Clock, Timer } from '#core/clock.ts';
 
 export interface BatchOwner {
   /** Takes the bytes now; they are overwritten after the call. */
@@ -9,8 +10,8 @@ export interface BatchOwner {
 
 /** What fits one packet of SSH. */
 const BATCH_BYTES = 32 * 1024;
-/** Turns of the event loop, each well under 0.1 ms when nothing else happens. */
-const MAX_TURNS = 32;
+/** A full packet is there sooner when a program writes as fast as it can. */
+const WAIT_MS = 1;
 
 export class OutputBatch {
   readonly #buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -22,11 +23,6 @@ export class OutputBatch {
     if (this.#owner !== owner || this.#length + data.length > BATCH_BYTES) this.flush();
     this.#owner = owner;
     this.#length += data.copy(this.#buffer, this.#length);
-  }
-
-  /** Bytes of `owner` that wait. */
-  waiting(owner: BatchOwner): number {
-    return this.#owner === owner ? this.#length : 0;
   }
 
   /** All of `owner`, or of whoever has some in here. */
@@ -42,29 +38,31 @@ export class OutputBatch {
 /** The collecting of one terminal. */
 export class BatchedOutput implements BatchOwner {
   readonly #batch: OutputBatch;
+  readonly #clock: Clock;
   readonly #write: (data: Buffer) => boolean;
-  #isHot = false;
-  #turns = 0;
-  #seen = 0;
+  #timer: Timer | undefined;
+  /** Something came since the timer was set. */
+  #isBusy = false;
   #isOpen = true;
 
-  constructor(batch: OutputBatch, write: (data: Buffer) => boolean) {
+  constructor(batch: OutputBatch, clock: Clock, write: (data: Buffer) => boolean) {
     this.#batch = batch;
+    this.#clock = clock;
     this.#write = write;
   }
 
   /** False when no more should be read for now. */
   add(data: Buffer): boolean {
-    if (this.#isHot) {
-      const wasOpen = this.#isOpen;
-      this.#batch.add(this, data);
-      // Nobody tells when there is room again: what is read after a "no" leaves at once, and the answer is a new one.
-      if (!wasOpen) this.#batch.flush(this);
-    } else {
-      this.#isHot = true;
+    if (this.#timer === undefined) {
       this.#isOpen = this.#write(data);
-      setImmediate(this.#look);
+      this.#wait();
+      return this.#isOpen;
     }
+    const wasOpen = this.#isOpen;
+    this.#isBusy = true;
+    this.#batch.add(this, data);
+    // Nobody tells when there is room again: what is read after a "no" leaves at once, and the answer is a new one.
+    if (!wasOpen) this.#batch.flush(this);
     return this.#isOpen;
   }
 
@@ -74,25 +72,19 @@ export class BatchedOutput implements BatchOwner {
 
   /** Writes what waits. */
   end(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
     this.#batch.flush(this);
   }
 
+  #wait(): void {
+    this.#isBusy = false;
+    this.#timer = this.#clock.after(WAIT_MS, this.#look);
+  }
+
   readonly #look = (): void => {
-    const waiting = this.#batch.waiting(this);
-    if (waiting === 0) {
-      // Nothing came in a whole turn, or another terminal has made it leave.
-      this.#isHot = false;
-      this.#turns = 0;
-      return;
-    }
-    if (waiting === this.#seen || this.#turns === MAX_TURNS) {
-      this.#batch.flush(this);
-      this.#seen = 0;
-      this.#turns = 0;
-    } else {
-      this.#seen = waiting;
-      this.#turns++;
-    }
-    setImmediate(this.#look);
+    this.#timer = undefined;
+    this.#batch.flush(this);
+    if (this.#isBusy) this.#wait();
   };
 }

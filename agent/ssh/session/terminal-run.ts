@@ -51,7 +51,7 @@ export class TerminalRun implements Run, Stage {
     this.#parts = parts;
     this.startedAt = clock.now();
     this.#outlet = new Outlet(channel, recorder, () => this.caughtUp());
-    this.#output = new BatchedOutput(parts.batch, (data) => this.#show(data));
+    this.#output = new BatchedOutput(parts.batch, clock, (data) => this.#show(data));
     process.once('exit', (code, signal) => this.#exited(code, signal));
     terminal.read({
       onData: (data) => this.#output.add(data),
