@@ -259,16 +259,19 @@ describe('requests', () => {
   });
 
   test('S9 S7 guesses from one address run out, good calls do not use them up', async () => {
+    // A connection may find the room of its address still taken by the one before it; that costs no guess.
+    const answered = (bytes: string): Promise<string> =>
+      until('an answer', async () => (await exchange(strict.port, bytes).catch(() => '')) || undefined);
     const guess = post('/guess', '{"password":"x"}');
     const right = post('/right', '{"password":"x"}');
-    for (let i = 0; i < 30; i++) expect(await exchange(strict.port, right)).toMatch(/^HTTP\/1\.1 200/);
+    for (let i = 0; i < 30; i++) expect(await answered(right)).toMatch(/^HTTP\/1\.1 200/);
     const codes = [];
-    for (let i = 0; i < 22; i++) codes.push(codeIn(await exchange(strict.port, guess)));
+    for (let i = 0; i < 22; i++) codes.push(codeIn(await answered(guess)));
     expect(codes.filter((code) => code === 'INVALID_CREDENTIALS').length).toBe(20);
     expect(codes.slice(20)).toEqual(['LIMIT_EXCEEDED', 'LIMIT_EXCEEDED']);
-    expect(await exchange(strict.port, post('/fine', '{}'))).toMatch(/^HTTP\/1\.1 200/);
+    expect(await answered(post('/fine', '{}'))).toMatch(/^HTTP\/1\.1 200/);
     await house.clock.advance(3000);
-    expect(codeIn(await exchange(strict.port, guess))).toBe('INVALID_CREDENTIALS');
+    expect(codeIn(await answered(guess))).toBe('INVALID_CREDENTIALS');
   });
 });
 
