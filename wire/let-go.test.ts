@@ -16,6 +16,11 @@ describe('memory that is given back', () => {
     letGo(large);
     expect(large.length).toBe(0);
   });
+  it('ok: so has what came with it in the same packet', () => {
+    const packet = Buffer.alloc(32 * KIB);
+    letGo(packet.subarray(9, -12));
+    expect(packet.length).toBe(0);
+  });
   it('refuses: a part of another buffer, and what may be of a pool', () => {
     const large = Buffer.alloc(64 * KIB);
     letGo(large.subarray(0, 32 * KIB));

@@ -5,9 +5,15 @@
 /** Smaller ones may be parts of a pool, and are not worth it. */
 const LEAST_BYTES = 16 * 1024;
 
-/** Nobody may use the bytes from now on: they have a length of 0. Does nothing when they are part of something larger. */
+/** What ciphers put around the bytes of a packet: head, padding, and the end of the last block. */
+const AROUND_BYTES = 512;
+
+/**
+ * Nobody may use the bytes from now on: they have a length of 0, and so has what else is in their memory, such as the head
+ * of the packet they came in. Does nothing when they are part of something larger.
+ */
 export function letGo(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (bytes.length < LEAST_BYTES || bytes.length !== buffer.byteLength) return;
+  if (bytes.length < LEAST_BYTES || buffer.byteLength - bytes.length > AROUND_BYTES) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

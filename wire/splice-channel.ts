@@ -1,8 +1,10 @@
 // Joins SSH channels to sockets and to each other: what one side sends the other gets, with window credit given only for
 // what was passed on, and each direction closed by itself. Beside splice.ts, which joins streams and knows no SSH.
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import { adoptSocket, isAdoptable } from './adopted-socket.ts';
+import { letGo } from './let-go.ts';
 import type { Channel, ChannelReceiver } from './ssh/ssh.ts';
 
 /** How long a side that was closed may take to hand over what waits. */
@@ -102,8 +104,11 @@ export class ChannelPort implements ChannelReceiver, Side {
   }
 
   #pass(far: Side, bytes: Buffer): void {
-    if (far.take(bytes)) this.#channel?.consumed(bytes.length);
-    else this.#owed += bytes.length;
+    const { length } = bytes;
+    if (far.take(bytes)) this.#channel?.consumed(length);
+    else this.#owed += length;
+    // A channel has copied them by now; a stream lets them go itself.
+    if (far instanceof ChannelPort) letGo(bytes);
   }
 
   #closeWhenDone(): void {
@@ -168,7 +173,12 @@ class StreamSide implements Side {
 
   take(bytes: Buffer): boolean {
     if (!this.#stream.writable) return true;
-    return this.#stream.write(bytes) || this.#stream.writableLength < HIGH_WATER_BYTES;
+    const stream = this.#stream;
+    const written = (error: Error | null | undefined): void => {
+      if (!error) letGo(bytes);
+    };
+    const hasRoom = stream instanceof Socket ? stream.write(bytes, written) : stream.write(bytes);
+    return hasRoom || stream.writableLength < HIGH_WATER_BYTES;
   }
 
   finish(): void {

@@ -6,6 +6,7 @@
 // As with sshd, the channel stays open while anybody holds the program's output, and the exit status is told at once.
 import type { ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
+import { letGo } from '#wire/let-go.ts';
 import { exitSignal, exitStatus } from '#wire/ssh/payloads.ts';
 import type { Channel } from '#wire/ssh/ssh.ts';
 import { Outlet } from './outlet.ts';
@@ -71,7 +72,12 @@ export class PipeRun implements Run {
       return;
     }
     watch?.input(data);
-    this.#input.write(data, () => channel.consumed(data.length));
+    const { length } = data;
+    this.#input.write(data, (error) => {
+      channel.consumed(length);
+      // A watch may still look at what it has not understood.
+      if (!error && watch === undefined) letGo(data);
+    });
   }
 
   inputEnd(): void {

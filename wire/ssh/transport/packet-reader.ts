@@ -24,7 +24,12 @@ export class PacketReader {
     return (this.#sequence - 1) >>> 0;
   }
 
-  /** The bytes are used in place and must not change. */
+  /** All bytes that were pushed have been used: nothing here refers to them. */
+  get isUsedUp(): boolean {
+    return this.#at === this.#chunk.length && this.#waiting === undefined;
+  }
+
+  /** The bytes are used in place and must not change until they are used up. */
   push(chunk: Buffer): void {
     if (this.#at < this.#chunk.length) {
       (this.#waiting ??= []).push(chunk);

@@ -1,7 +1,9 @@
 // The transport of one SSH connection (RFC 4253): versions, exchanges of keys, and whole messages in between. What
 // belongs to it is dealt with here; the layer above gets only what the peer may say at this point (route.ts).
+import { Socket } from 'node:net';
 import type { Timer } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { letGo } from '../../let-go.ts';
 import { MAX_BYTES_BEFORE_LOGIN } from '../limits.ts';
 import { DISCONNECT, MSG } from '../messages.ts';
 import type { Transport, TransportHandlers, TransportOptions } from '../transport-contract.ts';
@@ -128,6 +130,9 @@ class SshTransport implements Transport {
       else this.#readVersion(this.#version, chunk);
     });
     this.#pump();
+    // Once packets are enciphered, what is passed up is none of the memory that they came in.
+    if (this.#stage === 'open' && this.#reader.isUsedUp && this.#options.socket instanceof Socket)
+      letGo(chunk);
   }
 
   #countBeforeLogin(bytes: number): void {
