@@ -1,10 +1,10 @@
 // How a session is to be, from flags and from -o in the words of ssh_config. Flags win, and of -o the first, as with ssh.
 // What ssh knows and this does not is an error that says so: an option that is passed over in silence is a trap.
-import { compilePattern } from '#core/access/pattern.ts';
 import { parseDuration } from '#core/duration.ts';
 import { usage } from '../arguments.ts';
 import { nearest } from '#core/schema/nearest.ts';
 import { parsePort, requireLogin } from './destination.ts';
+import { matchesPattern } from './name-pattern.ts';
 import { parseDynamic, parseLocal, parseRemote, type ForwardSpec } from './forward/specs.ts';
 
 export const TERMINAL_WISHES = ['auto', 'yes', 'force', 'no'] as const;
@@ -213,12 +213,10 @@ function chooseEnv(
   patterns: readonly string[],
   set: readonly (readonly [string, string])[],
 ): (readonly [string, string])[] {
-  const isChosen = patterns.map((pattern) => {
-    const plain = pattern.replace(/[^A-Za-z0-9_*?]/g, '');
-    return compilePattern(`^${plain.replaceAll('*', '.*').replaceAll('?', '.')}$`);
-  });
   const chosen = Object.entries(env).flatMap(([name, value]) =>
-    value !== undefined && isChosen.some((one) => one.test(name)) ? [[name, value] as const] : [],
+    value !== undefined && patterns.some((pattern) => matchesPattern(name, pattern))
+      ? [[name, value] as const]
+      : [],
   );
   return [...new Map<string, string>([...chosen, ...set])].slice(0, MAX_ENV);
 }

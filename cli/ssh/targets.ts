@@ -1,13 +1,9 @@
 // From what stands for servers on a command line to servers: one by its name, or all that have the labels. Labels are
 // looked up here, so that each connection is to one machine, by its id, and its certificate is checked for that id.
 import { GatehouseError } from '#core/errors/error.ts';
-import type { Resource } from '#core/resource.ts';
-import { nodeKind, nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { Io } from '../io.ts';
-import { openProfileApi } from '../profile/api.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { Destination } from './destination.ts';
-import { hostNamesOf } from './host-certificate.ts';
 import type { ServerAddress } from './open-server.ts';
 
 export interface Target {
@@ -23,16 +19,10 @@ export async function findTargets(
   { host, labels, port, text }: Destination,
 ): Promise<readonly Target[]> {
   if (labels === undefined) return [{ name: text, server: { target: host ?? text, port } }];
-  const api = openProfileApi(io, profile);
-  try {
-    const found = (await api.list(nodeKind))
-      .filter((node) => hasLabels(node, labels))
-      .sort((one, other) => (one.spec.hostname < other.spec.hostname ? -1 : 1))
-      .map((node) => targetOf(node, port));
-    if (found.length > 0) return found;
-  } finally {
-    api.close();
-  }
+  // Loaded now, because most commands name their server.
+  const { findByLabels } = await import('./find-by-labels.ts');
+  const found = await findByLabels(io, profile, { labels, port });
+  if (found.length > 0) return found;
   throw new GatehouseError('NOT_FOUND', `no server that you may use has the labels ${text}`, {
     details: { remedy: 'See `gate ls` for servers and their labels.' },
   });
@@ -48,18 +38,4 @@ export function requireOne(targets: readonly Target[], text: string): Target {
     `${targets.length} servers have the labels ${text}: ${names.join(', ')}${targets.length > names.length ? ', …' : ''}`,
     { details: { remedy: 'Name one of them, or give a command to run on all of them.' } },
   );
-}
-
-function targetOf(
-  { metadata, sub_kind: subKind, spec }: Resource<NodeSpec>,
-  port: number | undefined,
-): Target {
-  // Plain sshd has a certificate for its name; it knows nothing of the id it is registered under.
-  const names = subKind === undefined ? [metadata.name] : [metadata.name, ...hostNamesOf(spec.hostname)];
-  return { name: spec.hostname, server: { target: metadata.name, port, names } };
-}
-
-function hasLabels(node: Resource<NodeSpec>, wanted: readonly (readonly [string, string])[]): boolean {
-  const labels = nodeLabels(node);
-  return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
 }

@@ -5,7 +5,8 @@ import type { Stats } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { usage } from '../../arguments.ts';
-import { hasWildcard, joinRemote, lastPart, matchesPattern, requireSafeName } from './paths.ts';
+import { matchesPattern } from '../name-pattern.ts';
+import { hasWildcard, joinRemote, lastPart, requireSafeName } from './paths.ts';
 import { typeOf, type Attributes } from './protocol.ts';
 import { download, inFile, upload, type TransferOptions } from './transfer.ts';
 

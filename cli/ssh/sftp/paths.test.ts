@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { homePath, parseEnd, parseSides } from '../../commands/gate/scp.ts';
-import { lastPart, matchesPattern, requireSafeName } from './paths.ts';
+import { matchesPattern } from '../name-pattern.ts';
+import { lastPart, requireSafeName } from './paths.ts';
 import { splitWords } from './words.ts';
 
 test.each(['..', '.', '', 'a/b', '/etc/passwd', '../x', 'x\u0000y', '/'])(

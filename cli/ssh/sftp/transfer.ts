@@ -1,7 +1,7 @@
 // One file from here to there or back, with many requests on their way at a time, so that the distance does not count. A
 // download appears under its name once it is whole; until then it is a `.part` file beside it.
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
+import { readSync, writeSync, type Stats } from 'node:fs';
 import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -100,7 +100,7 @@ async function readAll(
         endAt = Math.min(endAt, at);
         return;
       }
-      await writeWhole(target, bytes, at);
+      writeWhole(target, bytes, at);
       at += bytes.length;
       written = Math.max(written, at);
       progress.add(bytes.length);
@@ -141,7 +141,10 @@ async function writeAll(
       const at = next;
       const wanted = Math.min(blockBytes, limit - at);
       if (hasSize) next = at + wanted;
-      const { bytesRead } = await source.read(block, 0, wanted, hasSize ? at : null);
+      // See writeWhole; only what may keep one waiting is awaited.
+      const bytesRead = hasSize
+        ? readSync(source.fd, block, 0, wanted, at)
+        : (await source.read(block, 0, wanted, null)).bytesRead;
       if (!hasSize) next += bytesRead;
       isOver ||= bytesRead === 0 || (hasSize && bytesRead < wanted);
       if (hasSize && bytesRead < wanted)
@@ -162,9 +165,10 @@ async function all(count: number, worker: () => Promise<void>): Promise<void> {
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }
 
-async function writeWhole(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+/** At once, and not by a thread of node's: this process has nothing else to do, and the way there costs more than the copy. */
+function writeWhole({ fd }: FileHandle, bytes: Uint8Array, at: number): void {
   for (let done = 0; done < bytes.length;) {
-    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+    done += writeSync(fd, bytes, done, bytes.length - done, at + done);
   }
 }
 
