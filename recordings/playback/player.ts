@@ -90,7 +90,8 @@ class Player implements Playback {
   async #until(at: number): Promise<void> {
     while (!this.#isClosed && !this.#isRestartDue) {
       if (at <= this.#target) {
-        this.#moveTo(at);
+        // Time goes on from where somebody wanted to be, not from the last frame before.
+        this.#moveTo(this.#target);
         return;
       }
       if (!this.#isPaused) {
