@@ -130,9 +130,10 @@ describe('options', () => {
       port: 2222,
       forwardsAgent: true,
     });
-    expect(options('ServerAliveInterval=5', 'ServerAliveCountMax=2')).toMatchObject({
+    expect(options('ServerAliveInterval=5', 'ServerAliveCountMax=2', 'ConnectTimeout=7')).toMatchObject({
       keepAliveMs: 5000,
       keepAliveCount: 2,
+      connectMs: 7000,
     });
     expect(options('LocalForward=8080 localhost:80').locals).toHaveLength(1);
     expect(

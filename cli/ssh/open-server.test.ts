@@ -1,5 +1,6 @@
 // Who is believed to be the server: every machine in the middle is tried against the one function that all commands
 // connect by.
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,10 +12,11 @@ import { generateKeyPair } from '#core/certs/x509/keys.ts';
 import { silentLog } from '#core/log.ts';
 import { makeSshAuthority, HOUR, NOW } from '#test/kit/certs.ts';
 import { FakeClock } from '#test/kit/clock.ts';
+import { until } from '#test/kit/until.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import type { SshKey } from '#wire/ssh/ssh.ts';
 import { hostNamesOf } from './host-certificate.ts';
-import { openServerOn, type ServerAddress } from './open-server.ts';
+import { openServer, openServerOn, type OpenServerOptions, type ServerAddress } from './open-server.ts';
 
 const hosts = makeSshAuthority();
 const users = makeSshAuthority();
@@ -110,6 +112,34 @@ describe('the server that was asked for', () => {
     // The second one connects to the proxy, and checks that it is one.
     expect(connecting.sort()).toEqual(['ssh/open-server.ts', 'ssh/reach-by-ssh.ts']);
   });
+});
+
+test('ok: a time for all of it ends the waiting for a proxy that never answers', async () => {
+  const accepted: Socket[] = [];
+  const silent = createServer((socket) => void accepted.push(socket));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const web = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const time = new FakeClock(NOW);
+  const profile = {
+    cluster: 'test.example.com',
+    tls_authorities: [],
+    proxy: { web, ssh: web, ends_tls: true },
+  };
+  const opening = openServer({
+    clock: time,
+    profile: profile as unknown as OpenServerOptions['profile'],
+    identity: { key: certified({ type: 'user', authority: users }), authorities: [] },
+    server: { target: 'web-1' },
+    login: 'root',
+    environment: {},
+    timeoutMs: 5000,
+  });
+  const outcome = opening.catch((error: Error) => error.message);
+  await until('the connection', () => accepted.length === 1);
+  await time.advance(5000);
+  expect(await outcome).toBe('web-1 cannot be reached within 5 seconds');
+  for (const socket of accepted) socket.destroy();
+  silent.close();
 });
 
 test('ok: names are compared as certificates write them', () => {

@@ -30,10 +30,13 @@ export interface OpenServerOptions {
   readonly environment: Environment;
   readonly limits?: Partial<SshLimits>;
   readonly handlers?: ConnectionHandlers;
+  /** For all of it, from the proxy to the login; left out: each step has its own time. */
+  readonly timeoutMs?: number | undefined;
   /** Text of the server for the person; not safe for a terminal yet. */
   readonly onBanner?: (text: string) => void;
 }
 
+const BY_APPLICATION = 11;
 const MIB = 1024 ** 2;
 /** More than OpenSSH's 2 MiB: on a long way a transfer goes as fast as the window allows. */
 const WINDOW_BYTES = 4 * MIB;
@@ -43,23 +46,33 @@ const WINDOW_BYTES = 4 * MIB;
  * was asked for: nothing of the user was sent to it then.
  */
 export async function openServer(options: OpenServerOptions): Promise<SshConnection> {
-  const { clock, profile, identity, server } = options;
+  const { clock, profile, identity, server, timeoutMs } = options;
   const { target, port } = server;
   const request = { target, cluster: profile.cluster, ...(port === undefined ? {} : { port }) };
-  const socket = await reachServer({
-    profile,
-    clock,
-    request,
-    environment: options.environment,
-    identity: async () => identity,
+  let socket: Duplex | undefined;
+  const opening = (async () => {
+    const { environment } = options;
+    socket = await reachServer({ profile, clock, request, environment, identity: async () => identity });
+    return openServerOn(socket, options);
+  })();
+  if (timeoutMs === undefined) return opening;
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(timeoutMs, () => {
+      // Whatever comes of it now is not wanted any more.
+      opening.then((late) => late.disconnect(BY_APPLICATION, 'too late')).catch(() => {});
+      socket?.destroy();
+      reject(
+        new GatehouseError('UNAVAILABLE', `${target} cannot be reached within ${timeoutMs / 1000} seconds`),
+      );
+    });
+    opening.then(resolve, reject).finally(() => timer.cancel());
   });
-  return openServerOn(socket, options);
 }
 
 /** The same on a connection to the server, which is owned from now on. */
 export async function openServerOn(
   socket: Duplex,
-  options: Omit<OpenServerOptions, 'profile' | 'environment'>,
+  options: Omit<OpenServerOptions, 'profile' | 'environment' | 'timeoutMs'>,
 ): Promise<SshConnection> {
   const { clock, identity, server, login } = options;
   const { target, names = hostNamesOf(target) } = server;

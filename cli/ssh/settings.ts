@@ -22,6 +22,8 @@ export interface SshSettings {
   /** After this long without a word the server is asked whether it is there; 0: never. */
   readonly keepAliveMs: number;
   readonly keepAliveCount: number;
+  /** For the connection; undefined: as long as each step may take. */
+  readonly connectMs?: number;
   readonly isQuiet: boolean;
   /** May ask for a password when there is no login. */
   readonly mayAsk: boolean;
@@ -120,6 +122,7 @@ const OPTIONS: Readonly<Record<string, Apply>> = {
   ExitOnForwardFailure: once('failsWithForwards', readYes),
   ServerAliveInterval: once('keepAliveMs', (value) => readSeconds(value) * 1000),
   ServerAliveCountMax: once('keepAliveCount', (value) => readNumber(value, 100)),
+  ConnectTimeout: once('connectMs', (value) => Math.max(1, readSeconds(value)) * 1000),
   BatchMode: (value, draft) => {
     draft.mayAsk ??= !readYes(value);
   },

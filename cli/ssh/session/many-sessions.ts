@@ -51,6 +51,7 @@ async function runOn(target: Target, options: ManyOptions): Promise<number> {
       identity,
       server: target.server,
       login,
+      timeoutMs: settings.connectMs,
       limits: { keepAliveMs: settings.keepAliveMs, keepAliveCount: settings.keepAliveCount },
       onBanner: (text) => errors.write(Buffer.from(text)),
     });

@@ -47,10 +47,13 @@ export async function oneSession(options: OneSessionOptions): Promise<number> {
     identity,
     server,
     login,
+    timeoutMs: settings.connectMs,
     limits: { keepAliveMs: settings.keepAliveMs, keepAliveCount: settings.keepAliveCount },
     handlers: forwards.handlers,
     onBanner: (text) => person.banner(text),
   });
+  let lost: GatehouseError | undefined;
+  void connection.closed.then((error) => (lost = error));
   try {
     await forwards.start(connection);
     if (options.program === undefined) return exitCodeOf(await connection.closed, person);
@@ -58,6 +61,7 @@ export async function oneSession(options: OneSessionOptions): Promise<number> {
     const code = await withTerminal(options, connection, terminal, await modes, person, forwards);
     terminal?.restore();
     terminal = undefined;
+    if (code === CONNECTION_FAILED) tellWhy(lost, person);
     await Promise.race([forwards.idle(), connection.closed]);
     return code;
   } finally {
@@ -136,6 +140,11 @@ function wantsTerminalFor({
     case 'auto':
       return program?.is === 'shell' && hasTerminal(io);
   }
+}
+
+/** Not what a program of the server said: that the connection went, and what the server said about it. */
+function tellWhy(lost: GatehouseError | undefined, person: Person): void {
+  if (lost !== undefined) person.note(lost.message);
 }
 
 function exitCodeOf(error: GatehouseError | undefined, person: Person): number {

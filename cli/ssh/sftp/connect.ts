@@ -45,6 +45,7 @@ export async function connectSftp(gate: Gate, options: ConnectSftpOptions): Prom
     identity,
     server: requireOne(targets, destination.text).server,
     login,
+    timeoutMs: settings.connectMs,
     limits: { keepAliveMs: settings.keepAliveMs, keepAliveCount: settings.keepAliveCount },
     onBanner: (text) => person.banner(text),
   });
