@@ -99,6 +99,7 @@ class RunningAgent implements Agent {
     });
     this.ready = Promise.all([opening, this.#labels.ready]).then(() => undefined);
     this.ready.catch(() => {});
+    this.ready.catch(() => {});
   }
 
   get counts() {

@@ -132,6 +132,7 @@ class FedView implements ClusterView {
     this.#return = new Return(options.clock);
     this.ready = this.#start();
     this.ready.catch(() => {});
+    this.ready.catch(() => {});
   }
 
   isReady(): boolean {

@@ -86,7 +86,7 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
     }
     const { member, agent, proxy } = opened;
     return Object.assign(opened, {
-      ready: Promise.all([agent?.ready, proxy?.ready]).then(() => undefined),
+      ready: quiet(Promise.all([agent?.ready, proxy?.ready]).then(() => undefined)),
       releaseAuth: async () => {
         const { auth } = opened;
         await auth?.drain();
@@ -242,3 +242,9 @@ const ownHost = (config: Config): string =>
   withoutPort(nodeAddress({ host: '0.0.0.0', port: 0 }, config.advertiseIp, networkInterfaces()));
 
 const withoutPort = (address: string): string => address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+
+/** Nobody may be waiting when the services are closed before they were ready. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
