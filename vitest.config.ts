@@ -15,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{core,kinds,config,storage,events,join,auth,client,wire,recordings,agent,proxy,cli,daemon}/**/*.test.ts',
+            '{core,kinds,config,storage,events,join,auth,client,wire,recordings,agent,proxy,cli,daemon,operator}/**/*.test.ts',
             'test/kit/**/*.test.ts',
           ],
           exclude: [...NOT_OURS, '**/*.slow.test.ts'],

@@ -51,10 +51,24 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     why: 'a proxy is stateless: what it knows comes through the client, what it forwards it does not keep',
     testsAlso: ['auth', 'storage', 'events', 'agent', 'join'],
   },
+  operator: {
+    imports: ['core', 'kinds', 'client', 'join'],
+    why: 'it is a client of auth and of Kubernetes; what it writes for the services it writes as text',
+    testsAlso: ['auth', 'storage', 'events', 'config'],
+  },
   cli: {
-    imports: ['core', 'kinds', 'config', 'client', 'wire', 'recordings', 'daemon/main.ts'],
-    why: 'commands reach auth through the client only; `gatehouse start` opens the daemon by its main.ts',
-    testsAlso: ['auth', 'storage', 'events', 'join', 'agent', 'daemon', 'proxy'],
+    imports: [
+      'core',
+      'kinds',
+      'config',
+      'client',
+      'wire',
+      'recordings',
+      'daemon/main.ts',
+      'operator/main.ts',
+    ],
+    why: 'commands reach auth through the client only; `gatehouse start` and `gatehouse operator` open their process by its main.ts',
+    testsAlso: ['operator', 'auth', 'storage', 'events', 'join', 'agent', 'daemon', 'proxy'],
   },
   daemon: {
     imports: ['core', 'config', 'client', 'auth/main.ts', 'agent/main.ts', 'proxy/main.ts'],
