@@ -11,7 +11,7 @@ import { knownHostsCertAuthorityLine, sshCertificateLine } from '#core/certs/ssh
 import { openSshPrivateKey } from '#core/certs/ssh/private-key.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
-import { makeAccount } from '#test/kit/account.ts';
+import { makeAccount, programsOf } from '#test/kit/account.ts';
 import { freePort } from '#test/kit/openssh.ts';
 import { makeTestNode, NODE_ID, type TestNode, type UserKeyOptions } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
@@ -169,7 +169,7 @@ describe('login', () => {
     expect(performance.now() - began).toBeLessThan(1000);
     expect(code).toBe(255);
     expect(err).toContain('call the on-call');
-    await until('the program to end', () => isEmpty(NAME));
+    await until('the program to end', () => programsOf(NAME).length === 0);
   });
 
   it('ok: an idle session ends with the message of the cluster', async () => {
@@ -191,15 +191,6 @@ describe('login', () => {
     expect(node.service.counts).toMatchObject({ connections: 1, sessions: 5 });
   });
 });
-
-const isEmpty = (account: string): boolean => {
-  try {
-    execFileSync('pgrep', ['-u', account], { stdio: 'ignore' });
-    return false;
-  } catch {
-    return true;
-  }
-};
 
 describe('forwards', () => {
   it('ok: -L to a port, -L to a socket, -W', async () => {

@@ -1,6 +1,6 @@
 // A throw-away account of this machine, for tests and benchmarks that log in: an empty home without rc files, no password,
 // and gone with all that it left. Never root, whose shells run whatever the machine's owner put in /root. Needs root.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,4 +39,14 @@ export function makeAccount({ shell = '/bin/sh', groups = [] }: TestAccountOptio
   chownSync(home, uid, gid);
   chmodSync(home, 0o700);
   return { name, uid, gid, home, remove };
+}
+
+/** The programs that run as the account, by process id; what has ended and waits to be collected is none. */
+export function programsOf(account: string): readonly number[] {
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,stat=', '-u', account], { encoding: 'utf8' });
+  return stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([pid, state]) => pid !== undefined && pid !== '' && !state?.startsWith('Z'))
+    .map(([pid]) => Number(pid));
 }

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import { programsOf } from '#test/kit/account.ts';
 import { until } from '#test/kit/until.ts';
 import { asUser, type UserIds } from './as-user.ts';
 import { PrivateDirs } from './private-dir.ts';
@@ -42,14 +43,8 @@ beforeAll(() => {
 });
 afterAll(async () => {
   for (const server of servers.splice(0)) server.close();
-  await until('the helpers to be gone', () => {
-    try {
-      execFileSync('userdel', [NAME], { stdio: 'ignore' });
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  await until('the helpers to be gone', () => programsOf(NAME).length === 0);
+  execFileSync('userdel', ['--force', NAME], { stdio: 'ignore' });
   execFileSync('groupdel', [GROUP]);
   rmSync(folder, { recursive: true, force: true });
 });
