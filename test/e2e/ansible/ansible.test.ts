@@ -4,6 +4,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeAccount } from '#test/kit/account.ts';
 import { ansibleFolder } from '#test/kit/ansible.ts';
 import { CLUSTER, must, NODE, startCluster, type Person, type TestCluster } from '#test/kit/cluster.ts';
 import { freePort } from '#test/kit/daemon.ts';
@@ -20,6 +21,7 @@ const folder = tempFolder();
 const at = (name: string): string => join(folder, name);
 const plainName = (i: number): string => `legacy-${String(i).padStart(2, '0')}`;
 
+const account = makeAccount();
 let bin: string;
 let cluster: TestCluster;
 let alice: Person;
@@ -28,13 +30,14 @@ let sshd: ChildProcess;
 beforeAll(async () => {
   bin = ansibleFolder();
   cluster = await startCluster();
-  alice = await cluster.person('alice', ['access'], ['root']);
+  alice = await cluster.person('alice', ['access'], [account.name]);
   await startServers();
   writeFiles();
 }, 240_000);
 afterAll(async () => {
   sshd?.kill();
   await cluster?.stop();
+  account.remove();
 });
 
 /** One sshd that has the names of twenty servers. */
@@ -57,7 +60,6 @@ KbdInteractiveAuthentication no
 UsePAM no
 PidFile none
 StrictModes no
-PermitRootLogin yes
 MaxStartups 200
 MaxSessions 100
 Subsystem sftp internal-sftp
@@ -104,10 +106,10 @@ ${common}`,
     at('ansible.cfg'),
     `[defaults]
 forks = 50
-remote_user = root
+remote_user = ${account.name}
 host_key_checking = True
 timeout = 60
-interpreter_python = ${join(bin, 'python3')}
+interpreter_python = /usr/bin/python3
 local_tmp = ${at('local')}
 [ssh_connection]
 pipelining = True
@@ -122,7 +124,7 @@ control_path_dir = ${at('cp')}
   tasks:
     - raw: /usr/bin/id -un
       register: who
-    - assert: {that: who.stdout | trim == 'root'}
+    - assert: {that: who.stdout | trim == '${account.name}'}
     - command: /usr/bin/id -un
 `,
   );
