@@ -27,6 +27,8 @@ if [ -z "$(missing)" ]; then
 fi
 
 command -v go >/dev/null || fail "go is missing; run make setup, or install Go 1.24 or newer"
+# The launchers keep compiled code there too, and only in a folder that is nobody else's.
+[ -d "$cache" ] || mkdir -p -m 700 "$cache"
 mkdir -p "$bin"
 exec 9>"$bin.lock"
 flock -n 9 || { echo "cluster: waiting for another build" >&2 && flock 9; }
