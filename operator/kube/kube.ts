@@ -53,6 +53,8 @@ export interface Selection {
   readonly namespace?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
+  /** Only apiVersion, kind and metadata of the objects: what is in them never reaches this process. */
+  readonly isMetadataOnly?: boolean | undefined;
 }
 
 export interface ObjectList {
@@ -68,7 +70,7 @@ export type WatchEvent =
 /**
  * All calls reject with GatehouseError: NOT_FOUND, ALREADY_EXISTS, CONDITION_FAILED (409: another writer was first, or a
  * field belongs to another manager), INVALID_RESOURCE (422, with the server's message), ACCESS_DENIED (401, 403),
- * UNAVAILABLE (no answer, 5xx), LIMIT_EXCEEDED (429), EXPIRED_REVISION (410, of watches). Calls end by `signal`.
+ * UNAVAILABLE (no answer, 5xx), LIMIT_EXCEEDED (429), REVISION_COMPACTED (410, of watches). Calls end by `signal`.
  */
 export interface Kube {
   get(type: ObjectType, key: ObjectKey, signal?: AbortSignal): Promise<KubeObject>;
