@@ -4,13 +4,14 @@ import type { AccessSet } from '#core/access/compile.ts';
 import { filterNodes, isVisible } from '#core/access/decide.ts';
 import type { WhereContext } from '#core/access/predicates.ts';
 import { couldAllow, decideResource, decideWhole, dependsOnResource } from '#core/access/rules.ts';
+import type { SystemRole } from '#core/identity.ts';
 import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { TokenSpec } from '#kinds/token/kind.ts';
 import type { Verb } from './access.ts';
 import { decideSession } from './decide-session.ts';
-import { hostMayRead, userMayRead } from './host-access.ts';
+import { hostMay, userMayRead } from './host-access.ts';
 import type { Standing } from './standing.ts';
 
 export interface Answer {
@@ -45,13 +46,18 @@ export function decide(standing: Decider, question: Question): Answer {
   if (question.audience === 'internal') {
     return no(`${question.kind} is internal: only the local admin of the auth host may see it`);
   }
-  if (question.verb !== 'delete' && makesAuthServers(question)) {
+  if (question.verb !== 'delete' && makes('auth', question)) {
     return no('a token for the role auth is for the local admin of the auth host alone');
   }
   if (standing.who === 'user') return decideForUser(standing.access, question);
   const { roles } = standing.identity;
   if (question.session !== undefined) return no('hosts read no recordings and no events');
-  if (hostMayRead(roles, question.kind, question.verb)) return YES;
+  if (roles.includes('operator') && makes('operator', question)) {
+    return no(
+      'a token for the role operator is not for operators: one that was taken over would stay for ever',
+    );
+  }
+  if (hostMay(roles, question.kind, question.verb)) return YES;
   return no(`hosts of role ${roles.join(', ') || '(none)'} may not ${question.verb} ${question.kind}`);
 }
 
@@ -74,7 +80,9 @@ export function visible(
 
 /** True when the answer is the same for every resource of the kind. */
 export function isUnfiltered(standing: Standing, kind: string): boolean {
-  if (standing.who !== 'user') return true;
+  if (standing.who === 'admin') return true;
+  // Of all hosts only operators read tokens, and not all of them.
+  if (standing.who === 'host') return kind !== 'token';
   return !DIFFERING.includes(kind) && !hasConditions(standing.access, kind);
 }
 
@@ -113,9 +121,9 @@ function byTable(access: AccessSet, kind: string, resource: Resource | undefined
 }
 
 /** Every client trusts a host of the role auth with its password: no role is worth that much. */
-function makesAuthServers({ kind, resource }: Question): boolean {
+function makes(role: SystemRole, { kind, resource }: Question): boolean {
   return (
-    kind === 'token' && (resource as Resource<TokenSpec> | undefined)?.spec.roles.includes('auth') === true
+    kind === 'token' && (resource as Resource<TokenSpec> | undefined)?.spec.roles.includes(role) === true
   );
 }
 

@@ -1,5 +1,5 @@
-// What members may read without a role that says so: the whole table, one row per kind with its reason, so that a
-// review of what a compromised machine can see is a review of this file. Nothing here grants a write.
+// What members may do without a role that says so: the whole table, one row per kind with its reason, so that a
+// review of what a compromised machine can see and change is a review of this file. Only operators are granted writes.
 import type { SystemRole } from '#core/identity.ts';
 import type { Verb } from './access.ts';
 
@@ -12,8 +12,8 @@ interface Row {
 }
 
 /**
- * Not here, and so never for hosts: `user` (traits and roles come with the certificate), `token` (its name is the
- * secret), `instance`, all internal kinds, and whatever kind is added without a row.
+ * Not here, and so never for hosts but operators: `user` (traits and roles come with the certificate), `token` (its
+ * name is the secret), `instance`, all internal kinds, and whatever kind is added without a row.
  */
 export const MEMBER_READS: Readonly<Record<string, Row>> = {
   cluster_name: { hosts: 'any', users: true, why: 'everybody must know which cluster this is' },
@@ -58,7 +58,32 @@ export const MEMBER_READS: Readonly<Record<string, Row>> = {
 
 const READING: readonly Verb[] = ['list', 'read'];
 
-export function hostMayRead(roles: readonly SystemRole[], kind: string, verb: Verb): boolean {
+/**
+ * What hosts of the role operator keep as custom resources say it: list, read, create, update and delete. Who holds an
+ * operator's identity can thereby make a user with any role: it is worth as much as an admin, and joins by nothing that
+ * could be copied. It is kept from two steps further: it never sees or writes tokens for the roles auth and operator
+ * (decide.ts), and writes only under the mark of an owner (routes/owner-marks.ts), so that operators cannot undo each
+ * other's work, or what people made, by mistake. A kind that is not here is not theirs.
+ */
+export const OPERATOR_WRITES: Readonly<Record<string, string>> = {
+  role: 'GatehouseRole',
+  user: 'GatehouseUser; passwords and devices are other kinds, and internal',
+  token: 'GatehouseToken; not for the roles auth and operator',
+  lock: 'GatehouseLock; a lock that people made has no mark and stays',
+  cluster_auth_preference: 'how people log in is part of what is declared for a cluster',
+  cluster_networking_config: 'as the above',
+  session_recording_config: 'as the above',
+};
+
+const WRITING: readonly Verb[] = ['list', 'read', 'create', 'update', 'delete'];
+
+/** Whether the table lets hosts of these system roles do it. */
+export function hostMay(roles: readonly SystemRole[], kind: string, verb: Verb): boolean {
+  const isOperated = roles.includes('operator') && Object.hasOwn(OPERATOR_WRITES, kind);
+  return (isOperated && WRITING.includes(verb)) || hostMayRead(roles, kind, verb);
+}
+
+function hostMayRead(roles: readonly SystemRole[], kind: string, verb: Verb): boolean {
   const row = Object.hasOwn(MEMBER_READS, kind) ? MEMBER_READS[kind] : undefined;
   if (row === undefined || !READING.includes(verb)) return false;
   return row.hosts === 'any' || row.hosts.some((role) => roles.includes(role));

@@ -79,7 +79,8 @@ const READS = [
 ];
 
 describe('S18 a compromised host', () => {
-  for (const role of SYSTEM_ROLES) {
+  // What operators may is their work; routes/owner-marks.test.ts holds what they may not.
+  for (const role of SYSTEM_ROLES.filter((each) => each !== 'operator')) {
     test(`${role}: reads no user, token or key, and writes nothing`, async () => {
       const host = house.issueHost([role]);
       const before = stateNow();

@@ -11,6 +11,7 @@ import type { Change } from '../state/state.ts';
 import { emitChange } from './change-events.ts';
 import { credentialsOf } from './credentials.ts';
 import { requireOwnLabels } from './internal-labels.ts';
+import { requireOwner, requireOwnerToRemove, withMarks, writerOf } from './owner-marks.ts';
 import { stamped } from './stamps.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -18,7 +19,12 @@ export interface ChangeRequest {
   /** `create` refuses what exists; `replace` creates or replaces. */
   readonly mode: 'create' | 'replace';
   readonly documents: readonly unknown[];
-  readonly remove: readonly { readonly kind: string; readonly name: string; readonly revision?: string }[];
+  readonly remove: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly revision?: string;
+    readonly owner?: string;
+  }[];
   readonly dryRun: boolean;
 }
 
@@ -36,7 +42,8 @@ const STALE = ['CONDITION_FAILED', 'ALREADY_EXISTS', 'NOT_FOUND'] as const;
 
 /**
  * All changes or none, in the order documents, removals. INVALID_RESOURCE lists the problems of all documents;
- * ACCESS_DENIED for the first change the caller may not make; ALREADY_EXISTS, NOT_FOUND, CONDITION_FAILED, IN_USE.
+ * ACCESS_DENIED for the first change the caller may not make; ALREADY_EXISTS, NOT_FOUND, CONDITION_FAILED, IN_USE; OWNED
+ * for operators.
  */
 export async function applyChanges(
   context: ServerContext,
@@ -148,7 +155,8 @@ function planWrite(
   // An agent stands behind it, and would write it again.
   if (before !== undefined) requireWritable(kind, before);
   const { resource: unstamped, revision } = splitRevision(given);
-  const resource = stamped(unstamped, before, caller, context.clock.now());
+  const writer = writerOf(caller);
+  const resource = stamped(withMarks(unstamped, before), before, caller, context.clock.now());
   guard.requireResource(caller, kind.name, 'create', resource);
   if (mode === 'replace') {
     guard.requireResource(caller, kind.name, 'update', resource);
@@ -157,7 +165,9 @@ function planWrite(
   } else if (before !== undefined) {
     throw new GatehouseError('ALREADY_EXISTS', `${kind.name} ${titleOf(kind, name)} exists`);
   }
-  requireOwnLabels(guard.isLocalAdmin(caller), resource, before);
+  const title = `${kind.name} ${titleOf(kind, name)}`;
+  requireOwner(writer, title, { given: unstamped, before, revision });
+  requireOwnLabels(writer, unstamped, before);
   const about = { kind: kind.name, name };
   if (before === undefined) {
     const result = { ...about, action: 'created', after: resource } as const;
@@ -188,12 +198,14 @@ function planRemoval(
   if (before === undefined)
     throw new GatehouseError('NOT_FOUND', `${kind.name} ${titleOf(kind, name)} does not exist`);
   guard.requireResource(caller, kind.name, 'delete', before);
+  requireOwnerToRemove(writerOf(caller), `${kind.name} ${titleOf(kind, name)}`, before, removal.owner);
   requireRevision(kind, name, before, removal.revision);
   const mayRead = guard.mayResource(caller, kind.name, 'read', before);
   const about = { kind: kind.name, name };
   if (kind.singleton !== undefined && kind.checkDelete === undefined) {
     // A setting cannot be absent: to delete it is to go back to the defaults.
-    const resource = parseResource(kind, { kind: kind.name, spec: {} });
+    const defaults = parseResource(kind, { kind: kind.name, spec: {} });
+    const resource = writerOf(caller) === 'operator' ? defaults : withMarks(defaults, before);
     return {
       mayRead,
       result: { ...about, action: 'deleted', before, after: resource },

@@ -52,6 +52,17 @@ const EDITED = [
 ];
 const EVERY_USER = all(['cluster_name', 'cert_authority', 'node', 'proxy', 'session'], READ);
 
+/** What operators keep as custom resources say. */
+const OPERATED = [
+  'role',
+  'user',
+  'token',
+  'lock',
+  'cluster_auth_preference',
+  'cluster_networking_config',
+  'session_recording_config',
+];
+
 /** What each sort of caller may do, spelled out. */
 const RIGHTS = {
   anonymous: { sort: 'nobody', may: [] },
@@ -66,6 +77,11 @@ const RIGHTS = {
   'the role admin': { sort: 'user', may: ['*'] },
   'a node': { sort: 'host', roles: ['node'], may: all(NODE_READS, READ) },
   'a proxy': { sort: 'host', roles: ['proxy'], may: all([...NODE_READS, 'node', 'session'], READ) },
+  'an operator': {
+    sort: 'host',
+    roles: ['operator'],
+    may: [...all(NODE_READS.slice(0, 7), READ), ...all(OPERATED, EVERY_VERB)],
+  },
   'a host without roles': {
     sort: 'host',
     roles: [],
@@ -96,6 +112,7 @@ beforeAll(async () => {
     'the role admin': await issueUser('root', ['admin']),
     'a node': issueHost(['node']),
     'a proxy': issueHost(['proxy']),
+    'an operator': issueHost(['operator']),
     'a host without roles': issueHost([]),
     'the local admin': house.admin,
     'a certificate of another cluster': await stranger.issueUser('worker', ['admin']),

@@ -23,7 +23,20 @@ export const apply = endpoint({
     mode: s.enumOf(['create', 'replace']),
     dry_run: s.withDefault(s.boolean(), false),
     documents: s.list(s.json(), { max: 1000 }),
-    remove: s.withDefault(s.list(s.object({ kind: s.string(), name: s.string() }), { max: 1000 }), []),
+    remove: s.withDefault(
+      s.list(
+        s.object({
+          kind: s.string(),
+          name: s.string(),
+          /** CONDITION_FAILED when it changed since. */
+          revision: s.optional(s.string({ maxLength: 64 })),
+          /** The owner in whose name it is removed; operators must say it. OWNED when it is not the owner. */
+          owner: s.optional(s.string({ maxLength: 64 })),
+        }),
+        { max: 1000 },
+      ),
+      [],
+    ),
   }),
   reply: s.object({
     results: s.list(

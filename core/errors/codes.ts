@@ -100,6 +100,14 @@ export const CODES = {
     meaning: 'The resource was changed by somebody else since it was read.',
     remedy: 'Read it again and repeat the change.',
   },
+  OWNED: {
+    status: 409,
+    retryable: false,
+    meaning:
+      'The resource belongs to another owner, such as a custom resource of another Kubernetes namespace.',
+    remedy:
+      'Change it where its owner is, or free it: the local admin sets its label `gatehouse.internal/owner` to "".',
+  },
   IN_USE: {
     status: 409,
     retryable: false,

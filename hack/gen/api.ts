@@ -1,7 +1,7 @@
 // docs/reference/api.md: every call of the auth API with what it takes and who may make it, from the list that the
 // server mounts.
 import type { RouteAccess } from '#auth/guard/access.ts';
-import { MEMBER_READS } from '#auth/guard/host-access.ts';
+import { MEMBER_READS, OPERATOR_WRITES } from '#auth/guard/host-access.ts';
 import { routesOf } from '#auth/routes/all.ts';
 import {
   AUTH_PROTOCOL,
@@ -35,6 +35,7 @@ export const apiPage: Page = {
       users ? 'yes, unless a role denies it' : 'by role',
       why,
     ]);
+    const operated = Object.entries(OPERATOR_WRITES).map(([kind, why]) => [`\`${kind}\``, why]);
     return `${generatedFrom('auth/routes/all.ts')}
 
 # The auth API
@@ -55,6 +56,13 @@ ${table(['Call', 'What it does'], WEB_CALLS)}
 ## What members may read without a role that says so
 
 ${table(['Kind', 'Hosts', 'Users', 'Why'], reads)}
+
+## What operators may write
+
+Hosts that joined in the role operator keep these kinds as custom resources say. They write only under the mark of an owner, and
+never what has another one.
+
+${table(['Kind', 'Why'], operated)}
 `;
   },
 };
