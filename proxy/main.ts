@@ -38,7 +38,7 @@ export interface ProxyOptions {
   readonly audit: Pick<AuditSender, 'emit'>;
   readonly dataDir: string;
   readonly config: ProxyConfig;
-  readonly limits: { readonly maxConnections: number };
+  readonly limits: { readonly maxConnections: number; readonly maxUsers: number };
   /** Left out: its ports are bound anew. */
   readonly sockets?: ListeningSockets | undefined;
   readonly nodeName: string;
@@ -181,7 +181,13 @@ function openDoors(options: ProxyOptions, recordings: ProxyRecordings) {
     // Renewals may have brought other ones than those of the configuration.
     addresses: () => record()?.auth_servers ?? authServers,
   });
-  const ssh = openSshDoor({ ...options, recordings, allowsLoopback: isLoopback(config.webListenAddr) });
+  const { maxUsers } = options.limits;
+  const ssh = openSshDoor({
+    ...options,
+    maxUsers,
+    recordings,
+    allowsLoopback: isLoopback(config.webListenAddr),
+  });
   const memberDoor = openMemberDoor({ ...options, clock, record, protocol: PROXY_SSH_PROTOCOL });
   return { origins: new Origins(), authDoor, memberDoor, ssh };
 }

@@ -365,6 +365,26 @@ describe('S16 what is open', () => {
   });
 });
 
+describe('connection_limits.max_users', () => {
+  it('ok: so many people at a time, each with several connections, and the next when one has left', async () => {
+    const [first, again] = [await proxy.connect('joe', joe), await proxy.connect('joe', joe)];
+    const over = await proxy.openRequest(who({ name: 'ann' }));
+    over.write(encodeProxyRequest({ target: 'web-1' }));
+    requireProxyReady(await takeLine(over, { clock: node.clock, maxBytes: 8192, timeoutMs: 5000 }));
+    let banner = '';
+    const bob = node.userKey('bob');
+    await errorOf(proxy.connect('bob', bob, { onBanner: (text) => (banner += text) }));
+    expect(banner).toContain('max_users');
+    const late = await proxy.openRequest(who({ name: 'bob' }));
+    const refused = await takeLine(late, { clock: node.clock, maxBytes: 32_768, timeoutMs: 5000 });
+    expect(() => requireProxyReady(refused)).toThrow(/max_users/);
+    over.destroy();
+    await until('the seat is free', () => proxy.sockets.size === 2);
+    const bobs = await proxy.connect('bob', bob);
+    for (const connection of [first, again, bobs]) connection.disconnect(11, 'done');
+  });
+});
+
 describe('S32 S33 the request line', () => {
   it.each([
     ['no line in time', '', 6000],

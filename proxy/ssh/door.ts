@@ -8,6 +8,7 @@ import { timeout } from '#core/access/options.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
+import { PeopleLimit } from '#core/people-limit.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import type {
@@ -51,6 +52,8 @@ export interface SshDoorOptions {
    * machine, such as where the proxy itself listens on loopback alone. Default false.
    */
   readonly allowsLoopback?: boolean;
+  /** Different people at a time. */
+  readonly maxUsers: number;
   /** Where sessions go that end here. Without it those that must be recorded are refused. */
   readonly recordings?: Pick<ProxyRecordings, 'record'>;
   readonly resolve?: Resolve;
@@ -98,6 +101,7 @@ class Door implements SshDoor {
   readonly #refusals: ProxyRefusals;
   readonly #relay: SessionRelay;
   readonly #admission: Admission;
+  readonly #people: PeopleLimit;
   readonly #live = new Set<Live>();
   /** Streams of which nobody knows yet whose they are, and those over TLS. */
   readonly #streams = new Map<Duplex, ProxyUser | undefined>();
@@ -140,6 +144,7 @@ class Door implements SshDoor {
       emit: (event) => audit.emit(event),
     });
     this.#admission = new Admission({ clock, view, router, refusals: this.#refusals, relay: this.#relay });
+    this.#people = new PeopleLimit(options.maxUsers);
     this.#stopWatching = view.onChange((kinds) => {
       if (kinds.has('lock')) this.#recheck();
     });
@@ -184,6 +189,7 @@ class Door implements SshDoor {
     void serveProxyRequest(stream, {
       clock,
       log,
+      admit: () => this.#enter(stream, user),
       admission: this.#admission,
       clusterName: () => view.clusterName(),
       user,
@@ -254,8 +260,16 @@ class Door implements SshDoor {
   }
 
   #admit(holder: Holder, origin: Origin): void {
-    if (holder.is === 'user') this.#admission.admit({ ...holder, origin });
-    else this.#admission.requireHost(holder.identity, holder.validBefore);
+    if (holder.is === 'user') {
+      this.#admission.admit({ ...holder, origin });
+      this.#people.require(holder.identity.name);
+    } else this.#admission.requireHost(holder.identity, holder.validBefore);
+  }
+
+  /** Errors as Admission.admit, and LIMIT_EXCEEDED; the seat is held until the stream ends. */
+  #enter(stream: Duplex, user: ProxyUser): void {
+    this.#admission.admit(user);
+    stream.once('close', this.#people.take(user.identity.name));
   }
 
   #serve(stream: Duplex, connection: SshConnection, holder: Holder, origin: Origin): ConnectionHandlers {
@@ -263,7 +277,8 @@ class Door implements SshDoor {
     const live: Live = { holder, connection, user };
     this.#streams.delete(stream);
     this.#live.add(live);
-    void this.#forgetWhenClosed(live);
+    const leave = user === undefined ? undefined : this.#people.add(user.identity.name);
+    void this.#forgetWhenClosed(live, leave);
     const { clock, log, view } = this.#options;
     if (holder.is === 'host') {
       const { identity } = holder;
@@ -285,8 +300,9 @@ class Door implements SshDoor {
     });
   }
 
-  async #forgetWhenClosed(live: Live): Promise<void> {
+  async #forgetWhenClosed(live: Live, leave: (() => void) | undefined): Promise<void> {
     await live.connection.closed;
+    leave?.();
     this.#live.delete(live);
   }
 

@@ -21,7 +21,9 @@ const LINGER_MS = 2000;
 export interface ProxyRequestContext {
   readonly clock: Clock;
   readonly log: Log;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, 'open'>;
+  /** Throws when this person may not use the proxy now. */
+  readonly admit: () => void;
   readonly clusterName: () => string;
   readonly user: ProxyUser;
 }
@@ -48,9 +50,9 @@ export async function serveProxyRequest(stream: Duplex, context: ProxyRequestCon
 
 async function open(
   stream: Duplex,
-  { clock, admission, user, clusterName }: ProxyRequestContext,
+  { clock, admit, admission, user, clusterName }: ProxyRequestContext,
 ): Promise<Link> {
-  admission.admit(user);
+  admit();
   const line = await takeLine(stream, { clock, maxBytes: MAX_PROXY_REQUEST_BYTES, timeoutMs: REQUEST_MS });
   const { target, port, cluster } = parseProxyRequest(line);
   const { link } = await admission.open(user, requestOf(target, port, cluster, clusterName()));

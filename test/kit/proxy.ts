@@ -90,7 +90,7 @@ export async function startProxyHouse(house: TestAuth, options: ProxyHouseOption
       insecureNoTls: false,
       ...options.config,
     },
-    limits: { maxConnections: options.maxConnections ?? 1000 },
+    limits: { maxConnections: options.maxConnections ?? 1000, maxUsers: 1000 },
     nodeName: 'proxy-1',
     ownHost: '127.0.0.1',
     authServers,

@@ -52,6 +52,7 @@ export async function startTestProxy(options: TestProxyOptions): Promise<TestPro
   const record = hostRecord(hostId, key, view, ['proxy']);
   const events: ProxyEvent[] = [];
   const door = openSshDoor({
+    maxUsers: 2,
     log: silentLog,
     membership: {
       record: () => record,
