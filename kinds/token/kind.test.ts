@@ -17,12 +17,14 @@ describe('token', () => {
       'Type',
       'Labels',
       'Expiry Time (UTC)',
+      'Method',
     ]);
     expect(tokenKind.columns.map((column) => column.value(example as never))).toEqual([
       'abcd123-insecure-do-not-use-this',
       'Node,App',
       'env=test',
       '14 Jun 30 21:21 UTC',
+      'token',
     ]);
   });
 
@@ -44,8 +46,8 @@ describe('token', () => {
     ],
     [
       'a method that is not there yet',
-      token({ roles: ['node'], join_method: 'kubernetes' }),
-      'spec.join_method: must be "token"; other join methods, such as kubernetes, iam and ec2, are not part of this release',
+      token({ roles: ['node'], join_method: 'iam' }),
+      'spec.join_method: must be one of token, kubernetes',
     ],
     [
       'a name that is easy to guess',

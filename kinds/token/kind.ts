@@ -1,5 +1,6 @@
-// A join token: what a machine shows once to become a member. For join method `token` the NAME of the resource is
-// the secret, so reading or listing tokens is as sensitive as holding them; use safeTokenName in logs and events.
+// A join token: what lets machines become members. For join method `token` the NAME of the resource is the secret, so
+// reading or listing tokens is as sensitive as holding them; use shownTokenName in logs and events. For other methods the
+// name is a name, and a machine proves itself by something else.
 import { createHash } from 'node:crypto';
 import { SYSTEM_ROLES, type SystemRole } from '#core/identity.ts';
 import { defineKind } from '#core/kind.ts';
@@ -7,14 +8,13 @@ import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
 import { nearest } from '#core/schema/nearest.ts';
 import * as s from '#core/schema/schema.ts';
+import { checkKubernetes, kubernetesSpec } from './kubernetes.ts';
+
+export const JOIN_METHOD_NAMES = ['token', 'kubernetes'] as const;
+export type JoinMethodName = (typeof JOIN_METHOD_NAMES)[number];
 
 /** Shorter names could be guessed by trying. */
 const MIN_NAME = 8;
-
-const joinMethod: s.Format = {
-  says: '"token"; other join methods, such as kubernetes, iam and ec2, are not part of this release',
-  accepts: (text) => text === 'token',
-};
 
 const spec = s.object({
   roles: s.list(s.string() as s.Schema<SystemRole>, {
@@ -23,9 +23,13 @@ const spec = s.object({
     description: `What a machine may join as: ${SYSTEM_ROLES.join(', ')}; upper and lower case are the same.`,
   }),
   join_method: s.withDefault(
-    s.string({ format: joinMethod, description: 'How the machine proves itself.' }) as s.Schema<'token'>,
+    s.enumOf(JOIN_METHOD_NAMES, {
+      description:
+        'How the machine proves itself: by the name of this token, which is a secret then, or by its ServiceAccount.',
+    }),
     'token',
   ),
+  kubernetes: s.optional(kubernetesSpec),
   suggested_labels: s.optional(
     s.map(s.list(s.string({ maxLength: 1024 }), { single: true, max: 64 }), {
       max: 64,
@@ -39,7 +43,8 @@ export type TokenSpec = s.Infer<typeof spec>;
 export const tokenKind = defineKind<TokenSpec>({
   name: 'token',
   aliases: ['provision_token'],
-  description: 'A secret that lets machines join the cluster in the given roles until it expires.',
+  description:
+    'What lets machines join the cluster in the given roles until it expires: a secret, or rules for pods.',
   versions: ['v2'],
   spec,
   columns: [
@@ -47,6 +52,7 @@ export const tokenKind = defineKind<TokenSpec>({
     { title: 'Type', value: (token) => token.spec.roles.map(titleOf).join(',') },
     { title: 'Labels', value: (token) => formatLabels(token.spec.suggested_labels ?? {}) },
     { title: 'Expiry Time (UTC)', value: (token) => formatExpiry(token.metadata.expires) },
+    { title: 'Method', value: (token) => token.spec.join_method },
   ],
   normalize: (token) => ({
     ...token,
@@ -54,6 +60,11 @@ export const tokenKind = defineKind<TokenSpec>({
   }),
   check: checkToken,
 });
+
+/** The name for logs, events and messages: hidden when it is the secret, or when it is not known what it is. */
+export function shownTokenName(name: string, spec: Pick<TokenSpec, 'join_method'> | undefined): string {
+  return spec === undefined || spec.join_method === 'token' ? safeTokenName(name) : name;
+}
 
 /** The name with most of it hidden, for logs, events and error messages: "e94d****". */
 export function safeTokenName(name: string): string {
@@ -86,11 +97,20 @@ function formatLabels(labels: Readonly<Record<string, readonly string[]>>): stri
 
 function checkToken(token: Resource<TokenSpec>): Problem[] {
   const problems: Problem[] = [];
-  if (token.metadata.name.length < MIN_NAME) {
+  const { join_method: method, kubernetes } = token.spec;
+  if (method === 'token' && token.metadata.name.length < MIN_NAME) {
     problems.push({
       path: ['metadata', 'name'],
       message: `must have at least ${MIN_NAME} characters: the name of a token is the secret; \`gatectl tokens add\` makes a strong one`,
     });
+  }
+  if (method === 'token' && kubernetes !== undefined) {
+    problems.push({ path: ['spec', 'kubernetes'], message: 'is for join_method: kubernetes only' });
+  }
+  if (method === 'kubernetes') {
+    if (kubernetes === undefined) {
+      problems.push({ path: ['spec', 'kubernetes'], message: 'is required for join_method: kubernetes' });
+    } else problems.push(...checkKubernetes(kubernetes));
   }
   if (token.spec.roles.length === 0) {
     problems.push({

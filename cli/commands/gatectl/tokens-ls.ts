@@ -8,7 +8,7 @@ import { command } from '../../arguments.ts';
 import type { Gatectl } from './context.ts';
 import { printList } from './print-resources.ts';
 
-const TITLES = ['Token', 'Type', 'Labels', 'Expiry Time (UTC)'];
+const TITLES = tokenKind.columns.map(({ title }) => title);
 
 export const tokensLs = command({
   about:
@@ -46,7 +46,7 @@ async function staticRows(context: Gatectl): Promise<string[][]> {
       return undefined;
     });
     if (found !== undefined)
-      rows.push([found.reveal(), roles.map(titleOf).join(','), '', formatExpiry(undefined)]);
+      rows.push([found.reveal(), roles.map(titleOf).join(','), '', formatExpiry(undefined), 'token']);
   }
   return rows;
 }
@@ -55,7 +55,7 @@ const titleOf = (role: string): string => role.charAt(0).toUpperCase() + role.sl
 
 function inviteRow({ metadata, spec }: Resource<InviteSpec>): string[] {
   const type = spec.purpose === 'invite' ? 'Signup' : 'Reset';
-  return [`${metadata.name.slice(0, 32)}`, type, `user=${spec.user}`, formatExpiry(metadata.expires)];
+  return [`${metadata.name.slice(0, 32)}`, type, `user=${spec.user}`, formatExpiry(metadata.expires), 'link'];
 }
 
 const byExpiry = (one: Resource, other: Resource): number =>
