@@ -15,6 +15,7 @@ const MAX_BYTES = 1024 * 1024;
 export function openCredentialDir(dataDir: string): CredentialStore {
   const path = join(dataDir, IDENTITY_FILE);
   return {
+    place: path,
     load: () => guarded(path, () => load(path)),
     create: (record) => guarded(path, () => create(path, record)),
     replace: (record) => guarded(path, () => replace(path, record)),

@@ -1,6 +1,7 @@
 // What an agent must remember between starts: its identity, in one record with a checksum.
 // The identity is create-only: a record that is damaged or belongs to another cluster is refused, never replaced
-// by a new identity in silence. A directory keeps it here; in Kubernetes a Secret will, by the same contract.
+// by a new identity in silence. A directory keeps it, or in Kubernetes a Secret, by the same contract
+// (conformance/credentials.ts).
 import { createHash } from 'node:crypto';
 import * as s from '#core/schema/schema.ts';
 import { check } from '#core/schema/check.ts';
@@ -25,12 +26,21 @@ const record = s.object({
 export type HostRecord = s.Infer<typeof record>;
 
 export interface CredentialStore {
+  /** For messages: a path, or `Secret namespace/name`. */
+  readonly place: string;
   /** Undefined when there is none yet; CORRUPT when it does not pass its checks. */
   load(): Promise<HostRecord | undefined>;
   /** ALREADY_EXISTS when there is one. */
   create(record: HostRecord): Promise<void>;
-  /** CONDITION_FAILED when the stored record is not the generation before this one. */
+  /** CONDITION_FAILED when the stored record is not the generation before this one, or is gone. */
   replace(record: HostRecord): Promise<void>;
+  /**
+   * Only of stores that other processes can reach: `load`, and this process is the one that uses the record from here
+   * on. One that held it until now gets NAME_CONFLICT from `replace` and `check`.
+   */
+  claim?(): Promise<HostRecord | undefined>;
+  /** With `claim`: NAME_CONFLICT when another process holds the record, or there is one of another host. */
+  check?(hostId: string): Promise<'held' | 'gone'>;
 }
 
 /** The stored form: the record and a checksum over it. */

@@ -100,7 +100,7 @@ it('ok: without a pin it joins, and warns', async () => {
   expect(lines.filter((line) => line.startsWith('warn')).join()).toContain('pin');
 });
 
-it('ok: renewed, it is the same host with new keys, and the old record cannot be renewed twice', async () => {
+it('ok: renewed, it is the same host with new keys; a second renewal of the old record takes what is stored', async () => {
   const first = await becomeMember(options());
   const second = await renewIdentity(first, options());
   expect(second.certificates.host_id).toBe(first.certificates.host_id);
@@ -110,7 +110,7 @@ it('ok: renewed, it is the same host with new keys, and the old record cannot be
   expect(renewalTime(second, 'web-1', ['10.0.0.7'])).toBeGreaterThan(house.clock.now());
   expect(renewalTime(second, 'web-1', ['10.0.0.7', 'Proxy.example.com'])).toBe(0);
   expect(renewalTime(second, 'web-2', ['10.0.0.7'])).toBe(0);
-  expect((await refusal(renewIdentity(first, options()))).code).toBe('CONDITION_FAILED');
+  expect(await renewIdentity(first, options())).toEqual(second);
   expect((await openCredentialDir(folder).load())?.tls_private_key).toBe(second.tls_private_key);
 });
 
@@ -144,6 +144,35 @@ it('refuses: bad tokens, a role the token does not allow, no token, no server', 
   ];
   for (const [more, code] of cases) expect((await refusal(becomeMember(options(more)))).code).toBe(code);
   expect(await openCredentialDir(folder).load()).toBeUndefined();
+});
+
+it('R11 refuses: an identity of another cluster than the one that answers; nothing is asked for, the record stays', async () => {
+  const first = await becomeMember(options());
+  const moved = { authServers: [`127.0.0.1:${stranger.auth.port}`], caPins: [] };
+  const error = await refusal(becomeMember(options(moved)));
+  expect(error).toMatchObject({ code: 'OTHER_CLUSTER' });
+  expect(error.message).toContain(caPin(derFromPem(stranger.authority)));
+  expect(await openCredentialDir(folder).load()).toEqual(first);
+  expect((await stranger.events()).filter(({ event }) => event.startsWith('join'))).toEqual([]);
+});
+
+it('R11 ok: where re-joining is allowed, a replaced cluster is joined anew, and only with its pin', async () => {
+  const first = await becomeMember(options());
+  const token = 'strangestrangestrange';
+  const expires = new Date(stranger.clock.now() + 3_600_000).toISOString();
+  await stranger.put('token', token, { roles: ['node'] }, { expires });
+  const moved = {
+    authServers: [`127.0.0.1:${stranger.auth.port}`],
+    token: new Secret(token),
+    rejoin: true,
+  };
+  expect((await refusal(becomeMember(options(moved)))).code).toBe('CA_PIN_MISMATCH');
+  expect(await openCredentialDir(folder).load()).toEqual(first);
+  const caPins = [caPin(derFromPem(stranger.authority))];
+  const second = await becomeMember(options({ ...moved, caPins }));
+  expect(second.generation).toBe(2);
+  expect(second.certificates.host_id).not.toBe(first.certificates.host_id);
+  expect(await becomeMember(options({ ...moved, caPins, token: undefined }))).toEqual(second);
 });
 
 it('refuses: an identity of other roles', async () => {

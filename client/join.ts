@@ -10,6 +10,8 @@ import type { Secret } from '#core/secret.ts';
 import { openApi, type Api } from './api.ts';
 import type { ConnectionOptions, Dial } from './connection.ts';
 import type { CredentialStore, HostRecord } from './credentials.ts';
+import { storeRenewed, takeIdentity } from './identity.ts';
+import { findOtherCluster, otherCluster } from './other-cluster.ts';
 import { learnAuthorities } from './trust.ts';
 
 export interface JoinOptions {
@@ -24,6 +26,8 @@ export interface JoinOptions {
   readonly addresses: readonly string[];
   /** A stored identity that lacks a role gives way to a new one. For the machine of auth itself, which vouches for it. */
   readonly mayRejoin?: boolean;
+  /** A stored identity of another cluster than the one that answers gives way to a new one; also with `mayRejoin`. */
+  readonly rejoin?: boolean | undefined;
   /** How auth servers are reached; as in ConnectionOptions. */
   readonly dial?: Dial | undefined;
   readonly log: Log;
@@ -31,39 +35,36 @@ export interface JoinOptions {
 
 /**
  * The identity of this host: the stored one, or a new one from the token, stored before it is returned.
- * A stored identity of other roles is refused (BAD_REQUEST) unless `mayRejoin`: its certificates could not be used.
+ * A stored identity of other roles is refused (BAD_REQUEST) unless `mayRejoin`: its certificates could not be used; one of
+ * another cluster (OTHER_CLUSTER) unless `rejoin`.
  * BAD_JOIN_TOKEN without a good token, CA_PIN_MISMATCH for another cluster, UNAVAILABLE when no auth server answers.
  */
 export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
-  const stored = await options.store.load();
-  if (stored !== undefined && options.token !== undefined && options.mayRejoin === true) {
-    if (!hasRoles(stored, options.roles)) return await rejoin(options, options.token, stored);
-  }
-  if (stored !== undefined)
-    return { ...requireRoles(stored, options.roles), auth_servers: options.authServers };
-  if (options.token === undefined) {
-    throw new GatehouseError(
-      'BAD_JOIN_TOKEN',
-      'this host has no identity yet and was given no join token; pass --token',
-    );
-  }
-  const record = await joinWithToken(options, options.token);
-  await options.store.create(record);
-  options.log.info(
-    { hostId: record.certificates.host_id, cluster: record.certificates.cluster_name },
-    'joined the cluster',
+  const { store, log, authServers } = options;
+  const record = await takeIdentity(
+    store,
+    { join: () => joinAnew(options), reasonToReplace: (stored) => reasonToReplace(options, stored) },
+    log,
   );
-  return record;
+  return { ...record, auth_servers: authServers };
 }
 
-async function rejoin(options: JoinOptions, token: Secret, stored: HostRecord): Promise<HostRecord> {
-  const record = { ...(await joinWithToken(options, token)), generation: stored.generation + 1 };
-  await options.store.replace(record);
-  options.log.info(
-    { hostId: record.certificates.host_id, roles: options.roles, was: stored.roles },
-    'joined the cluster anew, for other services than before',
+function joinAnew(options: JoinOptions): Promise<HostRecord> {
+  if (options.token !== undefined) return joinWithToken(options, options.token);
+  throw new GatehouseError(
+    'BAD_JOIN_TOKEN',
+    'this host has no identity yet and was given no join token; pass --token',
   );
-  return record;
+}
+
+async function reasonToReplace(options: JoinOptions, stored: HostRecord): Promise<string | undefined> {
+  const { roles, token, mayRejoin = false, rejoin = false } = options;
+  if (mayRejoin && token !== undefined && !hasRoles(stored, roles)) return 'other services than before';
+  const other = await findOtherCluster(stored, options);
+  if (other !== undefined && !(rejoin || mayRejoin)) throw otherCluster(stored, other, options.store.place);
+  if (other !== undefined) return 'the cluster was replaced';
+  requireRoles(stored, roles);
+  return undefined;
 }
 
 /** An API connection as the host. The caller closes it. */
@@ -82,7 +83,7 @@ export function openHostApi(
 /** New keys and certificates for the same host id, stored before they are returned. */
 export async function renewIdentity(
   record: HostRecord,
-  options: Pick<JoinOptions, 'store' | 'nodeName' | 'addresses' | 'dial'>,
+  options: Pick<JoinOptions, 'store' | 'nodeName' | 'addresses' | 'dial' | 'log'>,
 ): Promise<HostRecord> {
   const keys = makeKeys();
   const api = openHostApi(record, { dial: options.dial });
@@ -99,8 +100,7 @@ export async function renewIdentity(
       node_name: options.nodeName,
       generation: record.generation + 1,
     };
-    await options.store.replace(renewed);
-    return renewed;
+    return await storeRenewed(options.store, record, renewed, options.log);
   } finally {
     api.close();
   }
@@ -178,8 +178,8 @@ function makeKeys(): {
 const hasRoles = (record: HostRecord, roles: readonly SystemRole[]): boolean =>
   roles.every((role) => record.roles.includes(role));
 
-function requireRoles(record: HostRecord, roles: readonly SystemRole[]): HostRecord {
-  if (hasRoles(record, roles)) return record;
+function requireRoles(record: HostRecord, roles: readonly SystemRole[]): void {
+  if (hasRoles(record, roles)) return;
   throw new GatehouseError(
     'BAD_REQUEST',
     `this host joined as ${record.roles.join(', ')} and cannot act as ${roles.join(', ')}; start it with those roles, or remove its identity to join again`,

@@ -19,14 +19,15 @@ const MAX_ANSWER_BYTES = 256 * 1024;
  * The host authority's certificates (PEM) as `address` (`host:port`) states them. With pins, at least one
  * certificate must match one of them, only matching ones are returned, else CA_PIN_MISMATCH; without pins the
  * answer is taken on trust and the caller warns. UNAVAILABLE when nobody answers there, or somebody else. `dial` is as in
- * ConnectionOptions.
+ * ConnectionOptions; all of it takes at most `timeoutMs`.
  */
 export async function learnAuthorities(
   address: string,
   pins: readonly string[],
   dial?: Dial,
+  timeoutMs: number = TIMEOUT_MS,
 ): Promise<readonly string[]> {
-  const certificates = await askHostAuthority(address, dial);
+  const certificates = await askHostAuthority(address, dial, timeoutMs);
   const pinned = certificates.map((pem) => ({ pem, pin: pinOf(address, pem) }));
   if (pins.length === 0) return certificates;
   const matching = pinned.filter(({ pin }) => pins.includes(pin)).map(({ pem }) => pem);
@@ -38,9 +39,13 @@ export async function learnAuthorities(
   );
 }
 
-async function askHostAuthority(address: string, dial: Dial | undefined): Promise<readonly string[]> {
+async function askHostAuthority(
+  address: string,
+  dial: Dial | undefined,
+  timeoutMs: number,
+): Promise<readonly string[]> {
   try {
-    const answer = await get(address, hostAuthority.path, dial);
+    const answer = await get(address, hostAuthority.path, dial, timeoutMs);
     const result = check(hostAuthority.reply, parseJson(await readText(answer, MAX_ANSWER_BYTES)));
     if (result.ok && result.value.tls_certificates.length > 0) return result.value.tls_certificates;
   } catch (cause) {
@@ -51,7 +56,12 @@ async function askHostAuthority(address: string, dial: Dial | undefined): Promis
   throw notGatehouse(address);
 }
 
-function get(address: string, path: string, dial: Dial | undefined): Promise<IncomingMessage> {
+function get(
+  address: string,
+  path: string,
+  dial: Dial | undefined,
+  timeoutMs: number,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       new URL(`https://${address}${path}`),
@@ -61,7 +71,7 @@ function get(address: string, path: string, dial: Dial | undefined): Promise<Inc
           ALPNProtocols: [...API_PROTOCOLS],
           rejectUnauthorized: false,
         }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       },
       (answer) => {
         if (answer.statusCode === 200) resolve(answer);

@@ -108,6 +108,18 @@ export const CODES = {
     remedy:
       'Change it where its owner is, or free it: the local admin sets its label `gatehouse.internal/owner` to "".',
   },
+  NAME_CONFLICT: {
+    status: 409,
+    retryable: false,
+    meaning: 'Another process uses the identity of this host.',
+    remedy: 'Stop the one that is too many, or give it a name of its own, and start this one again.',
+  },
+  OTHER_CLUSTER: {
+    status: 409,
+    retryable: true,
+    meaning: 'Another cluster answers at the address than the one this host belongs to.',
+    remedy: 'Correct the address; or, when the cluster was replaced, allow this host to join again.',
+  },
   IN_USE: {
     status: 409,
     retryable: false,
