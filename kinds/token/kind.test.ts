@@ -17,14 +17,12 @@ describe('token', () => {
       'Type',
       'Labels',
       'Expiry Time (UTC)',
-      'Method',
     ]);
     expect(tokenKind.columns.map((column) => column.value(example as never))).toEqual([
       'abcd123-insecure-do-not-use-this',
       'Node,App',
       'env=test',
       '14 Jun 30 21:21 UTC',
-      'token',
     ]);
   });
 

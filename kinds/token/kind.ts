@@ -49,10 +49,9 @@ export const tokenKind = defineKind<TokenSpec>({
   spec,
   columns: [
     { title: 'Token', value: (token) => token.metadata.name },
-    { title: 'Type', value: (token) => token.spec.roles.map(titleOf).join(',') },
+    { title: 'Type', value: ({ spec }) => `${spec.roles.map(titleOf).join(',')}${methodNote(spec)}` },
     { title: 'Labels', value: (token) => formatLabels(token.spec.suggested_labels ?? {}) },
     { title: 'Expiry Time (UTC)', value: (token) => formatExpiry(token.metadata.expires) },
-    { title: 'Method', value: (token) => token.spec.join_method },
   ],
   normalize: (token) => ({
     ...token,
@@ -87,6 +86,9 @@ export function formatExpiry(expires: string | undefined): string {
 
 const lowerRole = (role: string): SystemRole => role.toLowerCase() as SystemRole;
 const titleOf = (role: string): string => role.charAt(0).toUpperCase() + role.slice(1);
+
+/** The documented table has no column for it. */
+const methodNote = ({ join_method: method }: TokenSpec): string => (method === 'token' ? '' : ` (${method})`);
 
 function formatLabels(labels: Readonly<Record<string, readonly string[]>>): string {
   return Object.entries(labels)

@@ -95,3 +95,8 @@ describe('token of join method kubernetes', () => {
     expect(problemsOf(tokenKind, document)).toEqual([expect.stringContaining(message)]);
   });
 });
+
+it('ok: lists show the method beside the roles', () => {
+  const shown = tokenKind.columns.map((column) => column.value(parseResource(tokenKind, token({ allow }))));
+  expect(shown).toEqual(['k8s', 'Node (kubernetes)', '', 'never']);
+});

@@ -46,7 +46,7 @@ async function staticRows(context: Gatectl): Promise<string[][]> {
       return undefined;
     });
     if (found !== undefined)
-      rows.push([found.reveal(), roles.map(titleOf).join(','), '', formatExpiry(undefined), 'token']);
+      rows.push([found.reveal(), roles.map(titleOf).join(','), '', formatExpiry(undefined)]);
   }
   return rows;
 }
@@ -55,7 +55,7 @@ const titleOf = (role: string): string => role.charAt(0).toUpperCase() + role.sl
 
 function inviteRow({ metadata, spec }: Resource<InviteSpec>): string[] {
   const type = spec.purpose === 'invite' ? 'Signup' : 'Reset';
-  return [`${metadata.name.slice(0, 32)}`, type, `user=${spec.user}`, formatExpiry(metadata.expires), 'link'];
+  return [`${metadata.name.slice(0, 32)}`, type, `user=${spec.user}`, formatExpiry(metadata.expires)];
 }
 
 const byExpiry = (one: Resource, other: Resource): number =>
