@@ -2,9 +2,18 @@
 import { apiPage } from './api.ts';
 import { cliPage } from './cli.ts';
 import { configPage } from './config.ts';
+import { crdPages } from './crds.ts';
 import { errorsPage } from './errors.ts';
 import { eventsPage } from './events.ts';
 import { kindsPage } from './kinds.ts';
 import type { Page } from './page.ts';
 
-export const pages: readonly Page[] = [apiPage, cliPage, configPage, errorsPage, eventsPage, kindsPage];
+export const pages: readonly Page[] = [
+  apiPage,
+  cliPage,
+  configPage,
+  errorsPage,
+  eventsPage,
+  kindsPage,
+  ...crdPages,
+];

@@ -7,7 +7,7 @@ import { KINDS } from '#kinds/all.ts';
 import type { ObjectType } from '../kube/kube.ts';
 import { crdOf, type CrdManifest, type PrinterColumn } from './crd.ts';
 import { nameRef, ownType, secretValue } from './fields.ts';
-import { openApiOf, type OpenApi, type Rule } from './openapi.ts';
+import { openApiOf, type Rule } from './openapi.ts';
 
 /** A kind and the custom resource that stands for it. */
 export interface Mirror {
@@ -47,28 +47,33 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
       rule: "(has(self.spec.join_method) && self.spec.join_method != 'token') || has(self.nameFrom)",
       message:
         'the name of a token of join method token is its secret: keep it in a Secret and point there with nameFrom.secretKeyRef {name, key}',
+      fieldPath: '.nameFrom',
     },
   ],
   lock: [
     {
       rule: "!has(self.spec.target) || !has(self.spec.target.join_token) || self.spec.target.join_token.matches('^(sha256:[0-9a-f]{64})?$')",
       message:
-        'spec.target.join_token must be a digest, "sha256:" and 64 hex digits of the SHA-256 of the token: a token is a secret and must not stand here',
+        'must be a digest, "sha256:" and 64 hex digits of the SHA-256 of the token: a token is a secret and must not stand here',
+      fieldPath: '.spec.target.join_token',
     },
   ],
 };
 
 const CLUSTER_STAYS: Rule = {
   rule: '!has(oldSelf.clusterRef) || (has(self.clusterRef) && self.clusterRef.name == oldSelf.clusterRef.name)',
-  message: 'clusterRef.name cannot be changed: delete the object and make it anew for the other cluster',
+  message: 'cannot be changed: delete the object and make it anew for the other cluster',
+  fieldPath: '.clusterRef',
 };
 const NAME_STAYS: Rule = {
   rule: 'has(self.resourceName) == has(oldSelf.resourceName) && (!has(self.resourceName) || self.resourceName == oldSelf.resourceName)',
-  message: 'resourceName cannot be changed: delete the object and make it anew under the other name',
+  message: 'cannot be changed: delete the object and make it anew under the other name',
+  fieldPath: '.resourceName',
 };
 const ONE_NAME: Rule = {
   rule: '!has(self.nameFrom) || !has(self.resourceName)',
   message: 'give resourceName or nameFrom, not both',
+  fieldPath: '.resourceName',
 };
 
 /** The `status` of a mirror beside `conditions` and `observedGeneration`, as the operator writes it. */
@@ -98,7 +103,12 @@ export function mirrorOf(kind: Kind): Mirror {
       ...openApiOf(kind.spec, { defaults: false }),
       description: `As in the resource ${kind.name} of gatectl.`,
     },
-    beside: besideSpec(kind),
+    beside: Object.fromEntries(
+      Object.entries(mirrorFields(kind)).map(([name, field]) => [
+        name,
+        openApiOf(field, { defaults: false }),
+      ]),
+    ),
     status: MIRROR_STATUS,
     columns: COLUMNS[kind.name] ?? [],
     rules: rulesOf(kind),
@@ -106,7 +116,8 @@ export function mirrorOf(kind: Kind): Mirror {
   return { kind, type, crd };
 }
 
-function besideSpec(kind: Kind): Record<string, OpenApi> {
+/** The fields of a mirror beside `spec`; all may be left out. */
+export function mirrorFields(kind: Kind): s.Fields {
   const fields: Record<string, s.Schema<unknown>> = {
     clusterRef: nameRef('The GatehouseCluster to write to. Default: the only one of the namespace.'),
     ...(kind.singleton === undefined ? { resourceName: nameField() } : {}),
@@ -124,9 +135,7 @@ function besideSpec(kind: Kind): Record<string, OpenApi> {
       description: 'Whether the resource goes with the object (Delete, the default) or stays.',
     }),
   };
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, field]) => [name, openApiOf(field, { defaults: false })]),
-  );
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, s.optional(field)]));
 }
 
 function nameField(): s.Schema<string> {

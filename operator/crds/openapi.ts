@@ -37,7 +37,6 @@ export interface OpenApi {
   readonly required?: readonly string[];
   readonly additionalProperties?: OpenApi;
   readonly maxProperties?: number;
-  readonly anyOf?: readonly OpenApi[];
   readonly default?: unknown;
   readonly 'x-kubernetes-preserve-unknown-fields'?: true;
   readonly 'x-kubernetes-list-type'?: 'map' | 'atomic';
@@ -189,11 +188,17 @@ function choiceSchema(options: readonly Schema<unknown>[], path: string, convers
     const words = made.flatMap((option) => option.enum ?? [true, false]);
     return { ...ANYTHING, enum: [...new Set(words)] };
   }
-  if (made.every(({ type }) => type === 'string')) {
-    return { type: 'string', anyOf: made.map(({ type: _type, ...rest }) => rest) };
-  }
+  if (made.every(({ type }) => type === 'string')) return { type: 'string', ...patternOf(made) };
   const open = made.find(({ properties }) => properties !== undefined);
   return { ...ANYTHING, ...(open?.properties === undefined ? {} : { properties: open.properties }) };
+}
+
+/** One pattern for several forms of text; nothing when one of them takes any text. */
+function patternOf(forms: readonly OpenApi[]): OpenApi {
+  const parts = forms.map(({ enum: words, pattern }) =>
+    words === undefined ? pattern : `^(${words.join('|')})$`,
+  );
+  return parts.includes(undefined) ? {} : { pattern: parts.join('|') };
 }
 
 /** What the types of Kubernetes do not say, in words. */
