@@ -9,7 +9,7 @@ const MAX_README_LINES = 40;
 const BANNED = /^(utils?|helpers?|common|misc|shared)$/;
 const KEBAB = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/;
 const UPPER_CASE_BY_CUSTOM =
-  /^(README|ARCHITECTURE|CONTRIBUTING|SECURITY|CHANGELOG)\.md$|^(LICENSE|Makefile|Dockerfile)$/;
+  /^(README|ARCHITECTURE|CONTRIBUTING|SECURITY|CHANGELOG)\.md$|^(LICENSE|Makefile|Dockerfile)$|^(Chart\.yaml|NOTES\.txt|_[a-z-]+\.tpl)$/;
 
 const sizeLaw: Law = (files) =>
   files
