@@ -28,7 +28,7 @@ fi
 
 command -v go >/dev/null || fail "go is missing; run make setup, or install Go 1.24 or newer"
 # The launchers keep compiled code there too, and only in a folder that is nobody else's.
-[ -d "$cache" ] || mkdir -p -m 700 "$cache"
+[ -d "$cache" ] || (umask 077 && mkdir -p "$cache")
 mkdir -p "$bin"
 exec 9>"$bin.lock"
 flock -n 9 || { echo "cluster: waiting for another build" >&2 && flock 9; }

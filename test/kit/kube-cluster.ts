@@ -1,0 +1,156 @@
+// A real cluster for stories: nodes, pods, DNS, volumes. Brings up that of hack/cluster when it is not up, and it goes when
+// this test run has ended, however that ends; one that "make cluster-up" made stays. GATEHOUSE_E2E_CLUSTER=existing uses
+// the cluster of KUBECONFIG instead, with the kubectl and helm of the machine.
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
+import { afterAll } from 'vitest';
+import { kubePrograms, run } from './kube-programs.ts';
+
+const HACK = fileURLToPath(new URL('../../hack/', import.meta.url));
+
+export interface KubeCluster {
+  readonly kubeconfigPath: string;
+  /** Somebody's own cluster: images must be in a registry, and this machine need not reach pods. */
+  readonly isExisting: boolean;
+  /** Where NodePorts are; also pod IPs and ClusterIPs are reachable from here, unless `isExisting`. */
+  readonly nodeAddress: string;
+  /** This machine as pods reach it (also by the name host.cluster.internal); undefined when `isExisting`. */
+  readonly hostAddress: string | undefined;
+  /** As admin; what it printed, or a rejection with its stderr. */
+  kubectl(args: readonly string[], stdin?: string): Promise<string>;
+  helm(args: readonly string[], stdin?: string): Promise<string>;
+  /** Makes a namespace `<prefix>-<random>`, which is deleted after the tests of this file. */
+  namespace(prefix: string): Promise<string>;
+  /**
+   * The product's image in the cluster, built from this checkout when it changed. `variant`: `next` says a later patch
+   * version of itself, `broken` ends at once with an error. An existing cluster gets it from GATEHOUSE_E2E_IMAGE.
+   */
+  image(variant?: ImageVariant): Promise<Image>;
+  /** Pods, events and the ends of the logs of a namespace, for the message of a failure. */
+  explain(namespace: string): Promise<string>;
+}
+
+export type ImageVariant = 'next' | 'broken';
+
+export interface Image {
+  readonly repository: string;
+  readonly tag: string;
+  /** What `gatehouse version` in it says. */
+  readonly version: string;
+}
+
+/** Why this machine can have no cluster, for context.skip; undefined when it can. */
+export function whyNoCluster(): string | undefined {
+  if (isExisting() || process.getuid?.() === 0) return undefined;
+  return 'only root can make a node; or name a cluster with GATEHOUSE_E2E_CLUSTER=existing and KUBECONFIG';
+}
+
+/** Give the hook that calls this KUBE_START_MS: the first time on a machine everything is built. */
+export async function useCluster(): Promise<KubeCluster> {
+  if (isExisting()) {
+    const kubeconfig = process.env['KUBECONFIG'] ?? '';
+    const jsonpath = '-o=jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}';
+    const nodeAddress = await run('kubectl', ['get', 'nodes', jsonpath]);
+    return new Cluster({ kubeconfig, nodeAddress, bin: undefined, hostAddress: undefined });
+  }
+  const bin = await kubePrograms();
+  const up = await run(`${HACK}cluster/up.sh`, ['--while', String(testRun())], { showProgress: true });
+  const kubeconfig = up.trim();
+  const server = await run(
+    `${bin}/kubectl`,
+    ['config', 'view', '-o=jsonpath={.clusters[0].cluster.server}'],
+    {
+      env: { KUBECONFIG: kubeconfig },
+    },
+  );
+  const nodeAddress = new URL(server).hostname;
+  return new Cluster({ kubeconfig, nodeAddress, bin, hostAddress: nodeAddress.replace(/\.2$/, '.1') });
+}
+
+const isExisting = (): boolean => process.env['GATEHOUSE_E2E_CLUSTER'] === 'existing';
+
+/** The process that runs all test files: vitest starts one process, or thread, for each. */
+const testRun = (): number => (isMainThread ? process.ppid : process.pid);
+
+interface Place {
+  readonly kubeconfig: string;
+  readonly bin: string | undefined;
+  readonly nodeAddress: string;
+  readonly hostAddress: string | undefined;
+}
+
+class Cluster implements KubeCluster {
+  readonly kubeconfigPath: string;
+  readonly isExisting: boolean;
+  readonly nodeAddress: string;
+  readonly hostAddress: string | undefined;
+  readonly #programs: string;
+
+  constructor(place: Place) {
+    this.kubeconfigPath = place.kubeconfig;
+    this.isExisting = place.bin === undefined;
+    this.nodeAddress = place.nodeAddress;
+    this.hostAddress = place.hostAddress;
+    this.#programs = place.bin === undefined ? '' : `${place.bin}/`;
+  }
+
+  kubectl(args: readonly string[], stdin?: string): Promise<string> {
+    return run(`${this.#programs}kubectl`, args, { stdin, env: { KUBECONFIG: this.kubeconfigPath } });
+  }
+
+  helm(args: readonly string[], stdin?: string): Promise<string> {
+    return run(`${this.#programs}helm`, args, { stdin, env: { KUBECONFIG: this.kubeconfigPath } });
+  }
+
+  async namespace(prefix: string): Promise<string> {
+    const name = `${prefix}-${randomBytes(3).toString('hex')}`;
+    await this.kubectl(['create', 'namespace', name]);
+    afterAll(() => this.kubectl(['delete', 'namespace', name, '--wait=false', '--ignore-not-found']));
+    return name;
+  }
+
+  async image(variant?: ImageVariant): Promise<Image> {
+    if (this.isExisting) return existingImage(variant);
+    const words = variant === undefined ? [] : [`--variant=${variant}`];
+    const built = await run(`${HACK}image/build.sh`, words, { showProgress: true });
+    const [archive = '', name = '', version = ''] = built.trim().split('\n');
+    await run(`${HACK}cluster/load.sh`, [archive], { showProgress: true });
+    const [repository = '', tag = ''] = name.split(':');
+    return { repository, tag, version };
+  }
+
+  async explain(namespace: string): Promise<string> {
+    const within = ['-n', namespace];
+    const parts = await Promise.all([
+      this.kubectl([...within, 'get', 'all,pvc', '-o=wide']),
+      this.kubectl([...within, 'get', 'events', '--sort-by=.lastTimestamp']),
+      this.#logs(namespace),
+    ]);
+    return parts.join('\n');
+  }
+
+  async #logs(namespace: string): Promise<string> {
+    const pods = await this.kubectl(['-n', namespace, 'get', 'pods', '-o=name']);
+    const logs = pods
+      .split('\n')
+      .filter((pod) => pod !== '')
+      .map(async (pod) => {
+        const options = ['--all-containers', '--tail=40', '--ignore-errors'];
+        const text = await this.kubectl(['-n', namespace, 'logs', pod, ...options]).catch(String);
+        return `== ${pod}\n${text}`;
+      });
+    return (await Promise.all(logs)).join('\n');
+  }
+}
+
+/** `registry/gatehouse:0.1.0`; variants are expected beside it, with their names at the end of the tag. */
+function existingImage(variant: ImageVariant | undefined): Image {
+  const given = process.env['GATEHOUSE_E2E_IMAGE'] ?? '';
+  const colon = given.lastIndexOf(':');
+  if (colon < 1)
+    throw new Error('set GATEHOUSE_E2E_IMAGE to repository:tag of the image that the cluster can pull');
+  const version = given.slice(colon + 1);
+  const tag = variant === undefined ? version : `${version}-${variant}`;
+  return { repository: given.slice(0, colon), tag, version };
+}
