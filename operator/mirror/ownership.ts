@@ -1,0 +1,71 @@
+// Whose a resource is, and what may be done about it: the decision between creating, changing, leaving alone and a
+// conflict. Pure.
+import { createHash } from 'node:crypto';
+import { parseResource, type Kind } from '#core/kind.ts';
+import { OWNER_LABEL, OWNER_NAME_LABEL, ownerOf, type Owner } from '#core/owner-mark.ts';
+import type { Resource } from '#core/resource.ts';
+import type { KubeObject } from '../kube/kube.ts';
+
+/** The owner that a custom resource is, among all operators that write to a cluster. */
+export function ownerFor(operatorId: string, { kind, metadata }: KubeObject): Owner {
+  const { namespace = '', name, uid = '' } = metadata;
+  const parts = [operatorId, namespace, kind, name, uid];
+  return {
+    id: createHash('sha256').update(parts.join('/')).digest('hex'),
+    name: `${kind} ${namespace}/${name} of operator ${operatorId}`,
+  };
+}
+
+/** The document under the owner's mark. */
+export function marked(
+  document: Readonly<Record<string, unknown>>,
+  owner: Owner,
+): Readonly<Record<string, unknown>> {
+  const metadata = document['metadata'] as { readonly labels?: Readonly<Record<string, string>> };
+  const labels = { ...metadata.labels, [OWNER_LABEL]: owner.id, [OWNER_NAME_LABEL]: owner.name };
+  return { ...document, metadata: { ...metadata, labels } };
+}
+
+export type Decision =
+  | { readonly do: 'create' }
+  | { readonly do: 'write'; readonly revision: string | undefined }
+  | { readonly do: 'nothing'; readonly message: string };
+
+/** `isAdopting`: a resource without an owner is taken over. A setting that nobody set is nobody's, and free to take. */
+export function decideOwnership(
+  kind: Kind,
+  present: Resource | undefined,
+  owner: Owner,
+  isAdopting: boolean,
+): Decision {
+  if (present === undefined) return { do: 'create' };
+  const { revision } = present.metadata;
+  const other = ownerOf(present);
+  if (other !== undefined && other.id !== owner.id) {
+    return { do: 'nothing', message: conflictWith(kind, other) };
+  }
+  if (other !== undefined || isAdopting || isUntouched(kind, present)) return { do: 'write', revision };
+  return {
+    do: 'nothing',
+    message: `there is a ${kind.name} of this name that no custom resource made; remove it, or set the annotation gatehouse.dev/adopt: "true" to take it over`,
+  };
+}
+
+export function conflictWith(kind: Kind, owner: Pick<Owner, 'name'>): string {
+  return `the ${kind.name} of this name belongs to ${owner.name || 'another owner'}; nothing was changed`;
+}
+
+function isUntouched(kind: Kind, present: Resource): boolean {
+  if (kind.singleton === undefined || Object.keys(present.metadata.labels ?? {}).length > 0) return false;
+  const defaults = parseResource(kind, { kind: kind.name, spec: {} });
+  return canonical(present.spec) === canonical(defaults.spec);
+}
+
+/** JSON in which the order of keys does not matter. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}
