@@ -3,6 +3,7 @@ import { apiPage } from './api.ts';
 import { cliPage } from './cli.ts';
 import { configPage } from './config.ts';
 import { crdPages } from './crds.ts';
+import { customResourcesPage } from './custom-resources.ts';
 import { errorsPage } from './errors.ts';
 import { eventsPage } from './events.ts';
 import { kindsPage } from './kinds.ts';
@@ -15,5 +16,6 @@ export const pages: readonly Page[] = [
   errorsPage,
   eventsPage,
   kindsPage,
+  customResourcesPage,
   ...crdPages,
 ];

@@ -24,7 +24,7 @@ const kept = (crd: CrdManifest): CrdManifest => ({
   metadata: {
     ...crd.metadata,
     annotations: { 'helm.sh/resource-policy': 'keep' },
-  } as CrdManifest['metadata'],
+  },
 });
 
 /** Descriptions speak of {{variables}}, which are none of Helm's. */

@@ -28,9 +28,33 @@ export interface CustomResource {
 }
 
 /** A manifest of apiextensions.k8s.io/v1, in the order in which it is printed. */
-export type CrdManifest = Readonly<Record<string, unknown>> & {
-  readonly metadata: { readonly name: string };
-};
+export interface CrdManifest {
+  readonly apiVersion: 'apiextensions.k8s.io/v1';
+  readonly kind: 'CustomResourceDefinition';
+  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly group: string;
+    readonly names: {
+      readonly kind: string;
+      readonly listKind: string;
+      readonly plural: string;
+      readonly singular: string;
+      readonly shortNames: readonly string[];
+      readonly categories: readonly string[];
+    };
+    readonly scope: 'Namespaced';
+    readonly versions: readonly CrdVersion[];
+  };
+}
+
+interface CrdVersion {
+  readonly name: string;
+  readonly served: boolean;
+  readonly storage: boolean;
+  readonly subresources: { readonly status: Readonly<Record<string, never>> };
+  readonly additionalPrinterColumns: readonly PrinterColumn[];
+  readonly schema: { readonly openAPIV3Schema: OpenApi };
+}
 
 const condition = s.object({
   type: s.string({ minLength: 1, maxLength: 316, description: 'Such as Ready.' }),

@@ -77,7 +77,7 @@ const ONE_NAME: Rule = {
 };
 
 /** The `status` of a mirror beside `conditions` and `observedGeneration`, as the operator writes it. */
-const MIRROR_STATUS = {
+export const mirrorStatus = {
   cluster: s.optional(s.string({ maxLength: 253, description: 'The GatehouseCluster that has it.' })),
   revision: s.optional(s.string({ maxLength: 64, description: 'Revision of the resource there.' })),
 };
@@ -109,7 +109,7 @@ export function mirrorOf(kind: Kind): Mirror {
         openApiOf(field, { defaults: false }),
       ]),
     ),
-    status: MIRROR_STATUS,
+    status: mirrorStatus,
     columns: COLUMNS[kind.name] ?? [],
     rules: rulesOf(kind),
   });
