@@ -32,6 +32,14 @@ export function certifiedHostKey(record: () => HostKeyRecord | undefined): () =>
   };
 }
 
+/**
+ * What a server offers: its certificate first, and behind it the key alone, for clients that know no certificates of
+ * hosts. Those have to learn the key in their own way, and again at each renewal.
+ */
+export function offeredHostKeys(key: SshKey): readonly SshKey[] {
+  return [key, { privateKey: key.privateKey }];
+}
+
 function readKey({ ssh_private_key: key, certificates }: HostKeyRecord): CertifiedKey {
   const { blob } = parseLine(certificates.ssh_certificate, MAX_CERTIFICATE_BYTES, refuseInput);
   return { privateKey: createPrivateKey(key), certificate: blob };

@@ -12,7 +12,7 @@ import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
 import type { ListeningSockets } from '#core/listening.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
-import { certifiedHostKey } from '#wire/host-keys.ts';
+import { certifiedHostKey, offeredHostKeys } from '#wire/host-keys.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
 import type { SshHost } from './context.ts';
 import { PrivateDirs } from './forward/private-dir.ts';
@@ -191,7 +191,7 @@ class RunningService implements SshService {
       socket,
       clock,
       log,
-      hostKeys: [hostKey],
+      hostKeys: offeredHostKeys(hostKey),
       limits: { keepAliveMs: parseDuration(keep_alive_interval), keepAliveCount: keep_alive_count_max },
       authenticate: (offer) => handshake.authenticate(offer),
       serve: (connection, admitted) => this.#serve(socket, connection, handshake, origin, admitted),

@@ -30,12 +30,12 @@ apt_install() {
 
 may_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
 
-# Real programs that tests run against: lines of "<command> <Debian package>".
+# Real programs that tests run against: lines of "<command or file> <Debian package>".
 install_programs() {
   packages=''
   while read -r command package; do
     case $command in '' | '#'*) continue ;; esac
-    command -v "$command" >/dev/null 2>&1 && continue
+    if [ -e "$command" ] || command -v "$command" >/dev/null 2>&1; then continue; fi
     case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
   done <hack/setup/programs.txt
   if [ -n "$packages" ]; then

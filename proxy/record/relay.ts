@@ -18,6 +18,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { nodeLabels } from '#kinds/node/kind.ts';
+import { offeredHostKeys } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import { connectSsh } from '#wire/ssh/connect.ts';
 import type { AuthAnswer, PublicKeyOffer, SshConnection, SshLimits } from '#wire/ssh/ssh.ts';
@@ -114,7 +115,7 @@ export class SessionRelay {
       clock,
       log,
       limits: limits(),
-      hostKeys: [hostKey],
+      hostKeys: offeredHostKeys(hostKey),
       authenticate: (offer) => attempt.authenticate(offer),
       serve: (person, relaying) => this.#serve(person, relaying),
       onRefused: (error, login) => attempt.refused(error, login),

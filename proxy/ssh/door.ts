@@ -9,7 +9,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { PeopleLimit } from '#core/people-limit.ts';
-import { certifiedHostKey } from '#wire/host-keys.ts';
+import { certifiedHostKey, offeredHostKeys } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import type {
   AuthAnswer,
@@ -170,7 +170,7 @@ class Door implements SshDoor {
       socket: stream,
       clock,
       log,
-      hostKeys: [this.#key()],
+      hostKeys: offeredHostKeys(this.#key()),
       limits: this.#limits(),
       authenticate: (offer) => this.#authenticate(offer, origin, read),
       serve: (connection, holder) => this.#serve(stream, connection, holder, origin),

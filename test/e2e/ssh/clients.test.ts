@@ -1,5 +1,5 @@
-// Clients of others than OpenSSH, on the node itself and through its tunnel's proxy port: paramiko and Go's x/crypto/ssh, with
-// the certificate that `gate login` left. Needs root, python3 and go.
+// Clients of others than OpenSSH, on the node itself: paramiko, Go's x/crypto/ssh and libssh, with the certificate that `gate
+// login` left. Needs root, python3, go and a C compiler.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -50,3 +50,16 @@ test('ok: golang x/crypto/ssh with a file certificate, the server known by its c
   expect(await house.run(program, words(NODE))).toEqual({ code: 4, stdout: `${account.name}\n`, stderr: '' });
   expect(await house.run(program, words('another-1'))).toMatchObject({ code: 255, stdout: '' });
 }, 240_000);
+
+test('ok: libssh with a file certificate: a command with its exit code, a file by SFTP', async () => {
+  const { account, alice, cluster } = house;
+  const program = house.path('libssh-client');
+  execFileSync('cc', ['-O1', '-o', program, join(CLIENTS, 'libssh/client.c'), '-lssh']);
+  const words = (login: string): string[] => [String(cluster.nodePort), login, alice.key, 'id -un; exit 3'];
+  expect(await house.run(program, words(account.name))).toEqual({
+    code: 3,
+    stdout: `${account.name}\n100000\n`,
+    stderr: '',
+  });
+  expect(await house.run(program, words('nobody'))).toMatchObject({ code: 255, stdout: '' });
+}, 120_000);

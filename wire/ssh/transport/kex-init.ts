@@ -126,15 +126,15 @@ export function parseKexInit(payload: Buffer): KexInit {
   return { ...lists, isGuessed, payload: Buffer.from(payload) };
 }
 
-/** A name-list, RFC 4251 5: printable ASCII, names not empty. */
+/** A name-list, RFC 4251 5: printable ASCII. Empty names, which it forbids and libssh 0.10 sends, are passed over. */
 export function readNames(reader: WireReader, what: string): readonly string[] {
   const bytes = reader.bytes(what, MAX_LIST_BYTES);
   if (bytes.length === 0) return [];
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
   if (!/^[\x21-\x7e]+$/.test(text)) throw protocolError(`${what} are not a list of names`);
-  const names = text.split(',');
-  if (names.some((name) => name === '' || name.length > MAX_NAME_CHARS)) {
-    throw protocolError(`${what} have a name that is empty or too long`);
+  const names = text.split(',').filter((name) => name !== '');
+  if (names.some((name) => name.length > MAX_NAME_CHARS)) {
+    throw protocolError(`${what} have a name that is too long`);
   }
   return names;
 }
