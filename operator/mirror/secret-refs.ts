@@ -1,6 +1,6 @@
 // Where a document takes values from Secrets: found by the schema of its kind, filled in when they were read. Pure.
 import { isPlainObject, type Path, type Problem } from '#core/schema/check.ts';
-import type { Schema } from '#core/schema/schema.ts';
+import type { Node, Schema } from '#core/schema/schema.ts';
 
 export interface SecretRef {
   /** Where in the document the value belongs. */
@@ -39,15 +39,15 @@ export function readRef(value: unknown, path: Path): SecretRef | undefined {
   return isGood && DATA_KEY.test(key) ? { path, name, key } : undefined;
 }
 
-function visit(
-  schema: Schema<unknown>,
-  value: unknown,
-  path: Path,
-  take: (path: Path, value: unknown) => void,
-): void {
+type Take = (path: Path, value: unknown) => void;
+
+function visit(schema: Schema<unknown>, value: unknown, path: Path, take: Take): void {
   if (value === undefined || value === null) return;
-  if (schema.secret) return take(path, value);
-  const { node } = schema;
+  if (schema.secret) take(path, value);
+  else visitParts(schema.node, value, path, take);
+}
+
+function visitParts(node: Node, value: unknown, path: Path, take: Take): void {
   if (node.type === 'list' && Array.isArray(value)) {
     value.forEach((item, index) => visit(node.item, item, [...path, index], take));
   } else if (node.type === 'map' && isPlainObject(value)) {
@@ -55,14 +55,18 @@ function visit(
   } else if (node.type === 'object' && isPlainObject(value)) {
     for (const [key, field] of Object.entries(node.fields)) visit(field, value[key], [...path, key], take);
   } else if (node.type === 'choice') {
-    // Which option the value is of is not known before it is whole; a path is taken once.
-    const seen = new Set<string>();
-    for (const option of node.options) {
-      visit(option, value, path, (at, found) => {
-        if (!seen.has(JSON.stringify(at))) take(at, found);
-        seen.add(JSON.stringify(at));
-      });
-    }
+    visitChoice(node.options, value, path, take);
+  }
+}
+
+/** Which option the value is of is not known before it is whole; a path is taken once. */
+function visitChoice(options: readonly Schema<unknown>[], value: unknown, path: Path, take: Take): void {
+  const seen = new Set<string>();
+  for (const option of options) {
+    visit(option, value, path, (at, found) => {
+      if (!seen.has(JSON.stringify(at))) take(at, found);
+      seen.add(JSON.stringify(at));
+    });
   }
 }
 

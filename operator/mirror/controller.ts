@@ -1,0 +1,219 @@
+// The reconciler of every mirrored kind, without a word about any of them. Two calls to the API server bring an object
+// from new to ready (its finalizer and its status); one where nothing changes costs none.
+import { isDeepStrictEqual } from 'node:util';
+import type { Houses } from '../house/houses.ts';
+import { isCode } from '#core/errors/error.ts';
+import type { Timer } from '#core/clock.ts';
+import { CLUSTER } from '../crds/cluster.ts';
+import { MIRRORS, type Mirror } from '../crds/mirror.ts';
+import type { KubeObject, ObjectKey } from '../kube/kube.ts';
+import { SECRETS } from '../kube/object-types.ts';
+import type { Cache, Controller, OperatorContext, Outcome, Related } from '../runtime/controller.ts';
+import { readEnvelope, type Envelope } from './envelope.ts';
+import { Interests, textOf } from './interests.ts';
+import { lookAndWrite, type Found, type Look } from './mirrored.ts';
+import { MIRROR_FINALIZER } from './names.ts';
+import { ownerFor } from './ownership.ts';
+import { removeMade } from './remove.ts';
+import { Settled } from './settled.ts';
+import { nextStatus, reasonOf, statusOf, type Finding, type MirrorStatus } from './status.ts';
+
+/** The controllers of all mirrored kinds. The houses stay the caller's to close, after the controllers. */
+export function mirrorControllers(context: OperatorContext, houses: Houses): readonly Controller[] {
+  return MIRRORS.map((mirror) => mirrorController(context, mirror, houses));
+}
+
+/** Many at once: each spends its time waiting for answers. */
+const CONCURRENCY = 16;
+/** Those that wait for something are looked at together, once a burst of changes is over. */
+const GATHER_MS = 200;
+
+export function mirrorController(context: OperatorContext, mirror: Mirror, houses: Houses): Controller {
+  const reconciler = new MirrorReconciler(context, mirror, houses);
+  return {
+    name: reconciler.name,
+    type: mirror.type,
+    concurrency: CONCURRENCY,
+    related: relatedTo(mirror),
+    reconcile: (key, object) => reconciler.reconcile(key, object),
+  };
+}
+
+function relatedTo({ kind, type }: Mirror): readonly Related[] {
+  const all = (cache: Cache, namespace: string | undefined): readonly KubeObject[] =>
+    cache.list(type, namespace);
+  const usesSecret = (object: KubeObject, name: string): boolean =>
+    readEnvelope(kind, object).secretRefs.some((ref) => ref.name === name);
+  return [
+    {
+      type: CLUSTER,
+      keysOf: ({ metadata }, cache) => all(cache, metadata.namespace).map(keyOf),
+    },
+    {
+      type: SECRETS,
+      selection: { isMetadataOnly: true },
+      keysOf: ({ metadata }, cache) =>
+        all(cache, metadata.namespace)
+          .filter((object) => usesSecret(object, metadata.name))
+          .map(keyOf),
+    },
+  ];
+}
+
+const keyOf = ({ metadata }: KubeObject): ObjectKey => ({
+  namespace: metadata.namespace,
+  name: metadata.name,
+});
+
+class MirrorReconciler {
+  readonly name: string;
+  readonly #context: OperatorContext;
+  readonly #mirror: Mirror;
+  readonly #houses: Houses;
+  readonly #interests = new Interests();
+  readonly #settled = new Settled();
+  /** What this process wrote last, which the informer may not have seen yet. */
+  readonly #written = new Map<string, KubeObject>();
+  readonly #gathering = new Map<string, Timer>();
+
+  constructor(context: OperatorContext, mirror: Mirror, houses: Houses) {
+    this.name = `mirror/${mirror.kind.name}`;
+    this.#context = context;
+    this.#mirror = mirror;
+    this.#houses = houses;
+    houses.onChange((cluster, changes) => {
+      const text = textOf(cluster);
+      for (const { key } of changes) {
+        for (const who of this.#interests.concernedBy(text, key)) context.enqueue(this.name, who);
+      }
+      this.#wakeWaiting(text);
+    });
+  }
+
+  async reconcile(key: ObjectKey, seen: KubeObject | undefined): Promise<Outcome> {
+    if (seen === undefined) {
+      this.#interests.forget(key);
+      this.#written.delete(textOf(key));
+      return {};
+    }
+    const object = this.#newest(key, seen);
+    const envelope = readEnvelope(this.#mirror.kind, object);
+    if (envelope.isPaused) return {};
+    const isGoing = object.metadata.deletionTimestamp !== undefined;
+    const found = isGoing ? await this.#end(object, envelope) : await this.#bring(object, envelope);
+    if (found === undefined) return {};
+    if (found.interest === undefined) this.#interests.forget(key);
+    else this.#interests.note(key, found.interest);
+    await this.#tell(this.#newest(key, object), found.finding);
+    return found.again === undefined ? {} : { again: found.again };
+  }
+
+  #bring(object: KubeObject, envelope: Envelope): Promise<Found> {
+    return lookAndWrite({ ...this.#look(object, envelope), hold: () => this.#hold(object) });
+  }
+
+  /** Undefined when the object may go. */
+  async #end(object: KubeObject, envelope: Envelope): Promise<Found | undefined> {
+    const { finalizers = [] } = object.metadata;
+    if (!finalizers.includes(MIRROR_FINALIZER)) return undefined;
+    const look = this.#look(object, envelope);
+    const left = await removeMade(look);
+    if (left !== 'done') return left;
+    this.#settled.forget(look.owner.id);
+    await this.#setFinalizers(
+      object,
+      finalizers.filter((one) => one !== MIRROR_FINALIZER),
+    );
+    return undefined;
+  }
+
+  #look(object: KubeObject, envelope: Envelope): Omit<Look, 'hold'> {
+    return {
+      context: this.#context,
+      houses: this.#houses,
+      settled: this.#settled,
+      kind: this.#mirror.kind,
+      object,
+      envelope,
+      owner: ownerFor(this.#context.operator.id, object),
+    };
+  }
+
+  async #hold(object: KubeObject): Promise<void> {
+    const { finalizers = [] } = object.metadata;
+    if (finalizers.includes(MIRROR_FINALIZER)) return;
+    await this.#setFinalizers(object, [...finalizers, MIRROR_FINALIZER]);
+  }
+
+  async #setFinalizers(object: KubeObject, finalizers: readonly string[]): Promise<void> {
+    const { resourceVersion } = object.metadata;
+    const key = keyOf(object);
+    try {
+      this.#note(
+        await this.#context.kube.patch(this.#mirror.type, key, { metadata: { finalizers, resourceVersion } }),
+      );
+    } catch (error) {
+      if (!isCode(error, 'NOT_FOUND')) throw error;
+    }
+  }
+
+  /** Writes the status if it is another than before, and an event if it says something new. */
+  async #tell(object: KubeObject, finding: Finding): Promise<void> {
+    const before = statusOf(object);
+    const status = nextStatus(object, finding, this.#context.clock.now());
+    if (isDeepStrictEqual(before, status)) return;
+    try {
+      const sent = { ...headOf(object), status };
+      this.#note(await this.#context.kube.applyStatus(sent, { force: true }));
+    } catch (error) {
+      // Gone meanwhile.
+      if (!isCode(error, 'NOT_FOUND', 'CONDITION_FAILED')) throw error;
+      return;
+    }
+    if (reasonOf(before) !== reasonOf(status)) this.#record(object, finding, status);
+  }
+
+  #record(object: KubeObject, { is }: Finding, status: MirrorStatus): void {
+    this.#context.record(object, {
+      type: is === 'applied' || is === 'waiting' ? 'Normal' : 'Warning',
+      reason: reasonOf(status) ?? 'Unknown',
+      message: status.conditions?.[0]?.message ?? '',
+    });
+  }
+
+  #note(object: KubeObject): void {
+    this.#written.set(textOf(keyOf(object)), object);
+  }
+
+  /** The informer may be behind what this process wrote itself. */
+  #newest(key: ObjectKey, seen: KubeObject): KubeObject {
+    const text = textOf(key);
+    const own = this.#written.get(text);
+    if (own === undefined) return seen;
+    const isSame = own.metadata.uid === seen.metadata.uid;
+    if (isSame && isNewer(own.metadata.resourceVersion, seen.metadata.resourceVersion)) return own;
+    this.#written.delete(text);
+    return seen;
+  }
+
+  #wakeWaiting(cluster: string): void {
+    if (this.#gathering.has(cluster) || this.#interests.waitingFor(cluster).length === 0) return;
+    const wake = (): void => {
+      this.#gathering.delete(cluster);
+      for (const who of this.#interests.waitingFor(cluster)) this.#context.enqueue(this.name, who);
+    };
+    this.#gathering.set(cluster, this.#context.clock.after(GATHER_MS, wake));
+  }
+}
+
+/** What says which object it is, and no other of the name. */
+function headOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  const { name, namespace, uid } = metadata;
+  return { apiVersion, kind, metadata: { name, ...(namespace && { namespace }), ...(uid && { uid }) } };
+}
+
+/** Revisions of one type of object are numbers that grow; compared as text, since they may be long. */
+function isNewer(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  return one.length === other.length ? one > other : one.length > other.length;
+}
