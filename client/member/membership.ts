@@ -2,6 +2,7 @@
 // connection of the identity that is in force.
 //
 //   joining ──> member ──(2/3 of the certificate's life)──> renewing ──> member
+//      │          └──(another process has the identity)──> superseded: serves nothing new, and stays so
 //      └──(refused for good)──> failed
 import type { Api } from '../api.ts';
 import type { CredentialStore, HostRecord } from '../credentials.ts';
@@ -15,6 +16,7 @@ import { formatDuration } from '#core/duration.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { backoffMs } from './backoff.ts';
+import { guardIdentity } from './identity-guard.ts';
 
 export interface MembershipOptions extends Omit<JoinOptions, 'log'> {
   readonly clock: Clock;
@@ -27,10 +29,17 @@ export interface Membership {
   readonly joined: Promise<void>;
   /** Rejects when joining is refused for good; never resolves. */
   readonly failed: Promise<never>;
-  /** The identity in force; undefined before joining. */
+  /** Resolves when another process took over the identity: nothing new may be served with it. */
+  readonly superseded: Promise<void>;
+  /** The identity in force; undefined before joining, and once it is another process's. */
   record(): HostRecord | undefined;
-  /** The connection of the identity in force; only after `joined`. Do not close it. */
+  /**
+   * The connection of the identity in force; only after `joined`. Do not close it. It stays when another process took over
+   * the identity, so that events and recordings of what still runs here arrive.
+   */
   api(): Api;
+  /** Why the host cannot be a member at present, for people; undefined when it can. */
+  problem(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -42,7 +51,7 @@ const MAX_SKEW_MS = 30_000;
 const CLOSE_MS = 500;
 
 const EXPIRED =
-  'the certificates of this host have expired, so no auth server takes them: remove identity.json from the data directory and start with a new join token';
+  'the certificates of this host have expired, so no auth server takes them: remove its identity (identity.json of the data directory, or in Kubernetes the Secret of its state) and start with a new join token';
 
 /** Starts at once; the caller closes it. */
 export function startMembership(options: MembershipOptions): Membership {
@@ -52,11 +61,16 @@ export function startMembership(options: MembershipOptions): Membership {
 class RunningMembership implements Membership {
   readonly joined: Promise<void>;
   readonly failed: Promise<never>;
+  readonly superseded: Promise<void>;
   readonly #options: MembershipOptions;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #current: { readonly record: HostRecord; readonly api: Api } | undefined;
   #hasSkew = false;
+  #isSuperseded = false;
+  #problem: string | undefined;
+  /** When the auth service answered last. */
+  #heardAt: number;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -66,14 +80,26 @@ class RunningMembership implements Membership {
     this.failed = failed.promise;
     this.joined.catch(() => {});
     this.failed.catch(() => {});
+    const superseded = Promise.withResolvers<void>();
+    this.superseded = superseded.promise;
+    this.#heardAt = options.clock.now();
     this.#running = this.#run(joined.resolve).catch((error: unknown) => {
+      if (isCode(error, 'NAME_CONFLICT') && !this.#closing.signal.aborted) {
+        this.#giveUp(error);
+        superseded.resolve();
+        return;
+      }
       joined.reject(error as Error);
       if (!this.#closing.signal.aborted) failed.reject(error as Error);
     });
   }
 
   record(): HostRecord | undefined {
-    return this.#current?.record;
+    return this.#isSuperseded ? undefined : this.#current?.record;
+  }
+
+  problem(): string | undefined {
+    return this.#problem;
   }
 
   api(): Api {
@@ -94,16 +120,48 @@ class RunningMembership implements Membership {
     const record = await this.#join();
     this.#use(record);
     joined();
-    await this.#keepFresh();
+    const ended = new AbortController();
+    const signal = AbortSignal.any([this.#closing.signal, ended.signal]);
+    try {
+      await Promise.race([this.#keepFresh(signal), this.#guard(record, signal)]);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  #guard(first: HostRecord, signal: AbortSignal): Promise<never> {
+    return guardIdentity(
+      {
+        ...this.#options,
+        record: () => this.#current?.record ?? first,
+        heardAt: () => this.#heardAt,
+        report: (problem) => void (this.#problem = problem),
+      },
+      signal,
+    );
+  }
+
+  /** Not an end of the process: started anew it would take the identity back, and the two would take turns. */
+  #giveUp(error: Error): void {
+    this.#isSuperseded = true;
+    this.#problem = error.message;
+    const hostId = this.#current?.record.certificates.host_id;
+    this.#options.log.error(
+      { err: error, hostId },
+      'another process uses the identity of this host; this one serves nothing new until it is started again',
+    );
   }
 
   async #join(): Promise<HostRecord> {
     const { clock, log } = this.#options;
     for (let failures = 1; ; failures++) {
       try {
-        return await becomeMember(this.#options);
+        const record = await becomeMember(this.#options);
+        this.#problem = undefined;
+        return record;
       } catch (error) {
         if (!isCode(error) || !error.info.retryable) throw error;
+        this.#problem = error.message;
         const waitMs = backoffMs(JOIN_BACKOFF, failures);
         log.warn({ err: error, retryIn: formatDuration(waitMs) }, 'cannot join the cluster yet');
         await sleep(clock, waitMs, this.#closing.signal);
@@ -111,12 +169,12 @@ class RunningMembership implements Membership {
     }
   }
 
-  async #keepFresh(): Promise<void> {
+  async #keepFresh(signal: AbortSignal): Promise<void> {
     const { clock, log, nodeName, addresses } = this.#options;
-    const { signal } = this.#closing;
     let failures = 0;
     let notBefore = 0;
     while (this.#current !== undefined) {
+      signal.throwIfAborted();
       const { record } = this.#current;
       const waitMs = Math.max(renewalTime(record, nodeName, addresses), notBefore) - clock.now();
       if (waitMs > 0) {
@@ -131,6 +189,7 @@ class RunningMembership implements Membership {
         log.info({ hostId: record.certificates.host_id }, 'the certificates of this host were renewed');
       } catch (error) {
         signal.throwIfAborted();
+        if (isCode(error, 'NAME_CONFLICT')) throw error;
         const pauseMs = backoffMs(RENEW_BACKOFF, ++failures);
         notBefore = clock.now() + pauseMs;
         const fields = { err: error, retryIn: formatDuration(pauseMs) };
@@ -151,6 +210,7 @@ class RunningMembership implements Membership {
   /** Certificates fail in odd ways when clocks differ; say so before they do. */
   #compare(serverTime: number): void {
     const { clock, log } = this.#options;
+    this.#heardAt = clock.now();
     const skewMs = serverTime - clock.now();
     const isOff = Math.abs(skewMs) > MAX_SKEW_MS;
     if (isOff && !this.#hasSkew) {
