@@ -16,6 +16,8 @@ import { Passwords } from './accounts/password.ts';
 import { establishCluster } from './bootstrap/establish.ts';
 import { openGuard } from './guard/guard.ts';
 import type { OwnHost } from './joining/join.ts';
+import { openKubernetesReviews } from './joining/kubernetes/open.ts';
+import type { ApiServer } from './joining/kubernetes/token-review.ts';
 import { openHostId, openTempDir } from './data-dir.ts';
 import { openAudit } from './open-audit.ts';
 import { openRecordings } from './open-recordings.ts';
@@ -58,6 +60,8 @@ export interface AuthOptions {
   readonly staticTokens?: readonly StaticToken[] | undefined;
   /** When this process runs other services of the machine as well: they join with a token of their own. */
   readonly ownHost?: OwnHost | undefined;
+  /** Of the Kubernetes cluster that this process runs in, if it does: it is asked about tokens of pods that join. */
+  readonly apiServer?: ApiServer | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   readonly observer?: AuthObserver | undefined;
   /** Left out: its port is bound anew. */
@@ -135,7 +139,12 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
       limits: options.limits,
       observer: options.observer,
       sockets: options.sockets,
-      routes: routesOf({ staticTokens: options.staticTokens ?? [], ownHost: options.ownHost, clock }),
+      routes: routesOf({
+        staticTokens: options.staticTokens ?? [],
+        ownHost: options.ownHost,
+        kubernetes: openKubernetesReviews(options),
+        clock,
+      }),
     }),
     (part) => part.close(),
   );

@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { HostIdentity } from '#core/identity.ts';
+import type { KubernetesReviews } from '#join/kubernetes/reviews.ts';
 import type { StaticToken } from '#join/method.ts';
 import type { Caller } from '../guard/caller.ts';
 import { RateLimit } from '#core/rate-limit.ts';
@@ -18,6 +19,8 @@ export interface JoiningOptions {
   /** Tokens of the configuration file. */
   readonly staticTokens: readonly StaticToken[];
   readonly ownHost?: OwnHost | undefined;
+  /** What method `kubernetes` asks of others. */
+  readonly kubernetes: KubernetesReviews;
   readonly clock: Clock;
 }
 
@@ -30,15 +33,15 @@ const HOST_CALLS = { burst: 30, refillMs: 2_000, maxAddresses: 50_000 };
 const HEARTBEAT_LIMIT = 4 * 1024 * 1024;
 
 /** The limits are kept for as long as the handlers are: make them once per server. */
-export function joiningHandlers({ staticTokens, ownHost, clock }: JoiningOptions): readonly Handler[] {
+export function joiningHandlers(options: JoiningOptions): readonly Handler[] {
+  const { ownHost, clock } = options;
   const limit = new RateLimit({ clock, ...FAILED_JOINS });
   const calls = new RateLimit({ clock, ...HOST_CALLS });
 
   const joinHandler = handler({
     endpoint: join,
     access: { to: 'anyone', why: 'a machine that joins has no identity yet; its token is the proof' },
-    handle: (context, caller, request) =>
-      joinHost(context, { staticTokens, ownHost, limit }, caller, request),
+    handle: (context, caller, request) => joinHost(context, { ...options, limit }, caller, request),
   });
 
   const renewHandler = handler({

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { HostCertificates } from '#core/api/join.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { SystemRole } from '#core/identity.ts';
+import { Secret } from '#core/secret.ts';
+import type { KubernetesReviews } from '#join/kubernetes/reviews.ts';
 import type { StaticToken } from '#join/method.ts';
 import { tokenDigest } from '#kinds/token/kind.ts';
 import type { Caller } from '../guard/caller.ts';
@@ -10,11 +12,12 @@ import type { RateLimit } from '#core/rate-limit.ts';
 import type { IssueContext } from '../issue/context.ts';
 import { issueHost } from '../issue/host.ts';
 import type { KeyTexts } from '../issue/subject-keys.ts';
-import { badToken, verifyToken } from './token.ts';
+import { badToken, verifyToken, type TokenVerdict, type Verifying } from './token.ts';
 
 export interface JoinRequest extends KeyTexts {
   readonly method: string;
   readonly token: string;
+  readonly id_token?: string | undefined;
   readonly roles: readonly SystemRole[];
   readonly node_name: string;
   readonly addresses: readonly string[];
@@ -30,13 +33,15 @@ export interface JoinParts {
   /** Tokens of the configuration file. */
   readonly staticTokens: readonly StaticToken[];
   readonly ownHost?: OwnHost | undefined;
+  readonly kubernetes: KubernetesReviews;
   /** Failed attempts by address. */
   readonly limit: RateLimit;
 }
 
 /**
  * BAD_JOIN_TOKEN for any token that is not good, in the same words whatever is wrong; LIMIT_EXCEEDED after too many
- * of those from one address; BAD_REQUEST for names and keys that are not good, once the token is.
+ * of those from one address; BAD_REQUEST for names and keys that are not good, once the token is; UNAVAILABLE when
+ * somebody who must be asked does not answer.
  */
 export async function joinHost(
   context: IssueContext,
@@ -59,15 +64,15 @@ export async function joinHost(
     'addr.remote': address,
   } as const;
   const { ownHost } = parts;
-  const tokens = ownHost === undefined ? parts.staticTokens : [...parts.staticTokens, ownHost];
-  const verdict = verifyToken(context, tokens, request, request.roles);
-  if (!verdict.ok) {
-    context.audit.emit({ ...facts, success: false, error: verdict.refusal });
-    throw badToken();
-  }
+  const staticTokens = ownHost === undefined ? parts.staticTokens : [...parts.staticTokens, ownHost];
+  const verdict = await verify(context, { ...parts, staticTokens }, request, facts);
   parts.limit.giveBack(address);
   const hostId = randomUUID();
-  const tokenNote = [`token ${verdict.tokenName}`];
+  const tokenNote = [`token ${verdict.tokenName}`, ...(verdict.who ?? [])];
+  const isOwn =
+    ownHost !== undefined &&
+    request.method === 'token' &&
+    tokenDigest(request.token) === tokenDigest(ownHost.token);
   try {
     const certificates = await issueHost(context, {
       hostId,
@@ -75,7 +80,7 @@ export async function joinHost(
       roles: verdict.roles,
       addresses: request.addresses,
       keys: request,
-      isOwn: ownHost !== undefined && tokenDigest(request.token) === tokenDigest(ownHost.token),
+      isOwn,
       address,
       method: request.method,
     });
@@ -86,4 +91,36 @@ export async function joinHost(
     context.audit.emit({ ...facts, success: false, error: code, reasons: tokenNote });
     throw error;
   }
+}
+
+interface JoinFacts {
+  readonly event: 'instance.join';
+  readonly method: string;
+  readonly roles: readonly SystemRole[];
+  readonly name: string;
+  readonly 'addr.remote': string;
+}
+
+/** The verdict that lets in, or an event and an error. */
+async function verify(
+  context: IssueContext,
+  verifying: Verifying,
+  request: JoinRequest,
+  facts: JoinFacts,
+): Promise<Extract<TokenVerdict, { ok: true }>> {
+  const { method, token, id_token: idToken } = request;
+  const proof = { method, token, ...(idToken === undefined ? {} : { idToken: new Secret(idToken) }) };
+  try {
+    const verdict = await verifyToken(context, verifying, proof, request.roles);
+    if (verdict.ok) return verdict;
+    const { refusal, about = [] } = verdict;
+    const reasons = about.length === 0 ? {} : { reasons: about };
+    context.audit.emit({ ...facts, success: false, error: refusal, ...reasons });
+  } catch (error) {
+    context.audit.emit({ ...facts, success: false, error: isCode(error) ? error.code : 'INTERNAL' });
+    // Its words are for the log of auth: they would tell strangers who vouches for whom.
+    if (!isCode(error, 'UNAVAILABLE')) throw error;
+    throw new GatehouseError('UNAVAILABLE', 'the proof cannot be checked at the moment; try again later');
+  }
+  throw badToken();
 }

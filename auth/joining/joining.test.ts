@@ -4,11 +4,13 @@ import type { HostCertificates } from '#core/api/join.ts';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import type { GatehouseError } from '#core/errors/error.ts';
+import { silentLog } from '#core/log.ts';
 import { parseIdentity, type HostIdentity, type Identity } from '#core/identity.ts';
 import { callerOf, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
 import { makeResource } from '#test/kit/state.ts';
 import type { Handler } from '../routes/handler.ts';
 import { joiningHandlers } from './handlers.ts';
+import { openKubernetesReviews } from './kubernetes/open.ts';
 
 const STATIC = 'static-token-value';
 const DYNAMIC = 'e94d68a8a1e5821dbd79d03a960644f0';
@@ -23,6 +25,7 @@ beforeEach(async () => {
   handlers = joiningHandlers({
     staticTokens: [{ token: STATIC, roles: ['proxy', 'node'] }],
     ownHost: { token: OWN, roles: ['node'], id: () => own.id },
+    kubernetes: openKubernetesReviews({ clock: test.clock, log: silentLog }),
     clock: test.clock,
   });
   const expires = new Date(test.clock.now() + 300_000).toISOString();

@@ -11,6 +11,7 @@ import { systemClock } from '#core/clock.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '#test/kit/until.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
+import { openKubernetesReviews } from '../joining/kubernetes/open.ts';
 import { routesOf } from './all.ts';
 
 const TOKEN = 'join-token-5c1f7f0b9a';
@@ -292,7 +293,11 @@ describe('S8 each secret opens its own door only', () => {
     '/v1/invites/open': 'invite',
     '/v1/invites/accept': 'invite',
   };
-  const routes = routesOf({ staticTokens: [], clock: systemClock });
+  const routes = routesOf({
+    staticTokens: [],
+    kubernetes: openKubernetesReviews({ clock: systemClock, log: silentLog }),
+    clock: systemClock,
+  });
 
   beforeAll(async () => {
     const invite = await house.call(house.admin, 'POST', '/v1/invites', {

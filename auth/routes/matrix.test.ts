@@ -5,9 +5,15 @@ import type { RouteAccess, Verb } from '#auth/guard/access.ts';
 import type { SystemRole } from '#core/identity.ts';
 import { systemClock } from '#core/clock.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
+import { openKubernetesReviews } from '../joining/kubernetes/open.ts';
+import { silentLog } from '#core/log.ts';
 import { routesOf } from './all.ts';
 
-const ROUTES = routesOf({ staticTokens: [], clock: systemClock });
+const ROUTES = routesOf({
+  staticTokens: [],
+  kubernetes: openKubernetesReviews({ clock: systemClock, log: silentLog }),
+  clock: systemClock,
+});
 
 let house: TestAuth;
 let stranger: TestAuth;

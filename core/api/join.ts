@@ -24,10 +24,13 @@ export type HostCertificates = s.Infer<typeof hostCertificates>;
 export const join = endpoint({
   method: 'POST',
   path: '/v1/join',
-  says: 'Exchanges a join token for a host identity; needs no identity.',
+  says: 'Exchanges a join token, or the proof that it asks for, for a host identity; needs no identity.',
   request: s.object({
-    method: s.withDefault(s.enumOf(['token']), 'token'),
+    method: s.withDefault(s.enumOf(['token', 'kubernetes']), 'token'),
+    /** The name of the token; for method `token` the secret. */
     token: s.string({ minLength: 1, maxLength: 1024, secret: true }),
+    /** The proof itself, for method `kubernetes`: a ServiceAccount token for this cluster. */
+    id_token: s.optional(s.string({ minLength: 1, maxLength: 16 * 1024, secret: true })),
     roles: s.list(s.enumOf(SYSTEM_ROLES), { max: SYSTEM_ROLES.length }),
     node_name: s.string({ minLength: 1, maxLength: 253 }),
     /** Names and addresses under which others will dial this machine. */

@@ -2,6 +2,8 @@
 // server mounts.
 import type { RouteAccess } from '#auth/guard/access.ts';
 import { MEMBER_READS, OPERATOR_WRITES } from '#auth/guard/host-access.ts';
+import { openKubernetesReviews } from '#auth/joining/kubernetes/open.ts';
+import { silentLog } from '#core/log.ts';
 import { routesOf } from '#auth/routes/all.ts';
 import {
   AUTH_PROTOCOL,
@@ -20,7 +22,11 @@ import { generatedFrom, type Page, table } from './page.ts';
 export const apiPage: Page = {
   path: 'docs/reference/api.md',
   render: () => {
-    const routes = routesOf({ staticTokens: [], clock: systemClock }).toSorted((a, b) =>
+    const routes = routesOf({
+      staticTokens: [],
+      kubernetes: openKubernetesReviews({ clock: systemClock, log: silentLog }),
+      clock: systemClock,
+    }).toSorted((a, b) =>
       `${a.endpoint.path} ${a.endpoint.method}` < `${b.endpoint.path} ${b.endpoint.method}` ? -1 : 1,
     );
     const calls = routes.map(({ endpoint, access }) => [

@@ -29,4 +29,6 @@ export interface OidcIssuer {
   readonly issuer: string;
   readonly insecure_allow_http_issuer: boolean;
   readonly allow_private_addresses: boolean;
+  /** PEM of the authorities to trust in place of the public ones. */
+  readonly ca_cert?: string | undefined;
 }

@@ -16,6 +16,11 @@ const dynamic = (name: string, roles: string[], expires?: string) =>
 
 const context: JoinContext = {
   now,
+  clusterName: 'test.example.com',
+  kubernetes: {
+    reviewToken: () => expect.unreachable('asked'),
+    keysOf: () => expect.unreachable('asked'),
+  },
   staticTokens: [{ roles: ['proxy', 'node'], token: 'static-secret' }],
   tokens: () => [
     dynamic('aaaa-fresh', ['Node'], '2026-01-01T00:05:00Z'),

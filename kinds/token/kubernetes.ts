@@ -1,5 +1,6 @@
 // The part of a token for join method `kubernetes`: which ServiceAccounts may join, and who vouches for them. Apart from
 // kind.ts because these names are no secrets and have rules of their own.
+import { certificatesFromPem } from '#core/certs/x509/pem.ts';
 import { isCode } from '#core/errors/error.ts';
 import { MAX_JWKS_BYTES, parseJwks } from '#core/jwt/jwks.ts';
 import type { Problem } from '#core/schema/check.ts';
@@ -62,6 +63,14 @@ export const kubernetesSpec = s.object(
           s.boolean({ description: 'The issuer may have a private or loopback address.' }),
           false,
         ),
+        ca_cert: s.optional(
+          s.string({
+            minLength: 1,
+            maxLength: 64 * 1024,
+            description:
+              'PEM of the authority of the issuer, for one that the public authorities do not know.',
+          }),
+        ),
       }),
     ),
   },
@@ -84,9 +93,25 @@ export function checkKubernetes(spec: KubernetesJoinSpec): Problem[] {
   }
   const wrongKeys = spec.static_jwks === undefined ? undefined : jwksProblem(spec.static_jwks.jwks);
   if (wrongKeys !== undefined) problem(['static_jwks', 'jwks'], wrongKeys);
-  const wrongIssuer = spec.oidc === undefined ? undefined : issuerProblem(spec.oidc);
-  if (wrongIssuer !== undefined) problem(['oidc', 'issuer'], wrongIssuer);
+  if (spec.oidc !== undefined) problems.push(...oidcProblems(spec.oidc));
   return problems;
+}
+
+function oidcProblems(oidc: NonNullable<KubernetesJoinSpec['oidc']>): Problem[] {
+  const wrongIssuer = issuerProblem(oidc);
+  const found: [string, string][] = wrongIssuer === undefined ? [] : [['issuer', wrongIssuer]];
+  if (oidc.ca_cert !== undefined && !isCertificates(oidc.ca_cert)) {
+    found.push(['ca_cert', 'must be one or more certificates in PEM']);
+  }
+  return found.map(([field, message]) => ({ path: ['spec', 'kubernetes', 'oidc', field], message }));
+}
+
+function isCertificates(pem: string): boolean {
+  try {
+    return certificatesFromPem(pem).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function jwksProblem(text: string): string | undefined {
