@@ -5,7 +5,7 @@ import type { Agent } from '#agent/main.ts';
 import type { Auth, AuthOptions } from '#auth/main.ts';
 import type { Proxy } from '#proxy/main.ts';
 import type { Member } from '../member.ts';
-import { Registry } from './registry.ts';
+import { Registry } from '#core/metrics/registry.ts';
 
 export interface WatchedServices {
   readonly auth?: Auth | undefined;
