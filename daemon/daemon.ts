@@ -225,9 +225,10 @@ function notReady(services: Services | undefined): readonly string[] {
   const { auth, agent, proxy, member } = services;
   // What is ready and yet unknown to the cluster cannot be reached.
   const reasonsOf = (name: string, service: Agent | Proxy | undefined): string[] => {
-    const health = service === undefined ? [] : [service.health(), member?.health()];
-    const bad = health.find((one) => one?.ready === false);
-    return bad === undefined ? [] : [`${name}: ${bad.reason ?? 'not ready'}`];
+    if (service === undefined) return [];
+    const bad = [service.health(), member?.health()].find((one) => one?.ready === false);
+    const reason = member?.membership.problem() ?? bad?.reason ?? 'not ready';
+    return bad === undefined ? [] : [`${name}: ${reason}`];
   };
   return [
     ...(auth === undefined || auth.isReady()

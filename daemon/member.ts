@@ -3,17 +3,18 @@
 import { join } from 'node:path';
 import { startAuditSender, type AuditSender } from '#client/audit-sender.ts';
 import { startClusterView, type ClusterView } from '#client/cluster-view.ts';
-import { openCredentialDir } from '#client/credentials-dir.ts';
 import type { HostRecord } from '#client/credentials.ts';
 import { openLiveSessions, type LiveSessions } from '#client/member/live-sessions.ts';
 import { startMembership, type Membership, type MembershipOptions } from '#client/member/membership.ts';
 import { startPresence, type Presence } from '#client/member/presence.ts';
 import type { Resource } from '#core/resource.ts';
+import { openIdentityStore } from './identity-store.ts';
 
 export interface MemberOptions extends Omit<MembershipOptions, 'store'> {
   readonly version: string;
   /** Absolute, and locked for this process. */
   readonly dataDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** A service as far as heartbeats go. */
@@ -48,7 +49,7 @@ export interface Member {
 /** Returns at once; joining goes on in the background for as long as no auth server answers. */
 export function startMember(options: MemberOptions): Member {
   const { clock, log, version, dataDir } = options;
-  const membership = startMembership({ ...options, store: openCredentialDir(dataDir) });
+  const membership = startMembership({ ...options, store: openIdentityStore(options) });
   const view = startClusterView({ membership, clock, log });
   const audit = startAuditSender({ dir: join(dataDir, 'outbox'), membership, clock, log });
   const sessions = openLiveSessions();
@@ -67,7 +68,11 @@ export function startMember(options: MemberOptions): Member {
     get heartbeats() {
       return presence?.counts ?? { sent: 0, failed: 0 };
     },
-    health: () => presence?.health() ?? { ready: false, reason: 'nothing is announced yet' },
+    health() {
+      const problem = membership.problem();
+      if (problem !== undefined) return { ready: false, reason: problem };
+      return presence?.health() ?? { ready: false, reason: 'nothing is announced yet' };
+    },
     announce(services) {
       const ready = Promise.all(services.map((service) => service.ready)).then(() => undefined);
       ready.catch(() => {});

@@ -85,6 +85,8 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
       member.announce([opened.agent, opened.proxy].filter((service) => service !== undefined));
     }
     const { member, agent, proxy } = opened;
+    // What runs goes on; what comes is for the process that has the identity now.
+    quiet(drainOnceSuperseded(opened));
     return Object.assign(opened, {
       ready: quiet(Promise.all([agent?.ready, proxy?.ready]).then(() => undefined)),
       releaseAuth: async () => {
@@ -109,6 +111,11 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
     await close();
     throw error;
   }
+}
+
+async function drainOnceSuperseded({ member, agent, proxy }: Pick<Services, 'member' | 'agent' | 'proxy'>) {
+  await member?.membership.superseded;
+  if (member !== undefined) await Promise.all([agent?.drain(), proxy?.drain()]);
 }
 
 /** Rejects when this host may not be a member. */
@@ -173,6 +180,7 @@ async function openMember(
     log: log.child({ part: 'member' }),
     version,
     dataDir,
+    environment,
     nodeName: config.nodename,
     roles,
     addresses: namesOf(config),
