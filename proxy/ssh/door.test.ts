@@ -312,6 +312,7 @@ describe('S16 what is open', () => {
     const stream = await openChannelStream(connection, 'direct-tcpip', direct('web-1'));
     stream.on('error', () => {});
     node.view.setLocks([{ name: 'l', target: { user: 'joe' }, message: 'see the admin' }]);
+    await node.clock.advance(400);
     await connection.closed;
     let banner = '';
     await errorOf(proxy.connect('joe', joe, { onBanner: (text) => (banner += text) }));
@@ -352,6 +353,7 @@ describe('S16 what is open', () => {
     requireProxyReady(await takeLine(socket, { clock: node.clock, maxBytes: 8192, timeoutMs: 5000 }));
     socket.on('error', () => {}).resume();
     node.view.setLocks([{ name: 'l', target: { user: 'joe' } }]);
+    await node.clock.advance(400);
     await until('nothing is open', () => proxy.sockets.size === 0);
   });
 

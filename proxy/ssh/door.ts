@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { Membership } from '#client/member/membership.ts';
 import { timeout } from '#core/access/options.ts';
-import type { Clock } from '#core/clock.ts';
+import type { Clock, Timer } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { PeopleLimit } from '#core/people-limit.ts';
@@ -38,6 +38,8 @@ const MAX_CHANNELS = 4096;
 const DIAL_TIMEOUT_MS = 10_000;
 /** How often connections of expired certificates are looked for. */
 const SWEEP_MS = 30_000;
+/** What is locked is cut at its server first, which says why; the proxy follows, whatever the server does. */
+const FOLLOW_MS = 400;
 /** RFC 4253 11.1. */
 const BY_APPLICATION = 11;
 
@@ -107,6 +109,7 @@ class Door implements SshDoor {
   readonly #streams = new Map<Duplex, ProxyUser | undefined>();
   readonly #stopWatching: () => void;
   #sweep;
+  #following: Timer | undefined;
 
   constructor(options: SshDoorOptions) {
     const { clock, log, view, membership, audit, allowsLoopback = false, resolve, connectToPeer } = options;
@@ -146,7 +149,7 @@ class Door implements SshDoor {
     this.#admission = new Admission({ clock, view, router, refusals: this.#refusals, relay: this.#relay });
     this.#people = new PeopleLimit(options.maxUsers);
     this.#stopWatching = view.onChange((kinds) => {
-      if (kinds.has('lock')) this.#recheck();
+      if (kinds.has('lock')) this.#onLocks();
     });
     this.#sweep = clock.after(SWEEP_MS, () => this.#onSweep());
   }
@@ -203,6 +206,7 @@ class Door implements SshDoor {
   close(): void {
     this.#stopWatching();
     this.#sweep.cancel();
+    this.#following?.cancel();
     this.#peers.close();
     this.#tunnels.close();
     this.#relay.close();
@@ -313,17 +317,26 @@ class Door implements SshDoor {
     this.#refusals.failed({ ...origin, error: error.message, login, remoteIp });
   }
 
-  /** A lock cuts what is open, at once. */
-  #recheck(): void {
+  /** A lock cuts what is open. */
+  #onLocks(): void {
+    this.#following ??= this.#options.clock.after(FOLLOW_MS, () => {
+      this.#following = undefined;
+      this.#recheck();
+    });
+    this.#recheck((inUse) => !inUse);
+  }
+
+  #recheck(isMeant: (inUse: boolean) => boolean = () => true): void {
     for (const { holder, connection, user } of this.#live) {
       const isFine =
         holder.is === 'host'
           ? this.#admission.isHostFine(holder.identity)
           : user !== undefined && this.#admission.isUnlocked(user);
-      if (!isFine) connection.disconnect(BY_APPLICATION, 'a lock is in force');
+      const inUse = holder.is === 'user' && connection.channelCount > 0;
+      if (!isFine && isMeant(inUse)) connection.disconnect(BY_APPLICATION, 'a lock is in force');
     }
     for (const [stream, user] of this.#streams) {
-      if (user !== undefined && !this.#admission.isUnlocked(user)) stream.destroy();
+      if (user !== undefined && !this.#admission.isUnlocked(user) && isMeant(true)) stream.destroy();
     }
   }
 

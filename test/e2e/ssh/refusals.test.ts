@@ -77,12 +77,15 @@ it('refuses: a node that is not there', async () => {
 });
 
 it('refuses: a locked person, at once, in running sessions and new ones (S14)', async () => {
-  const running = HOSTS.map((host) => house.ssh(host, 'echo up; sleep 300'));
+  const running = HOSTS.map((host) => house.ssh('-o', 'LogLevel=INFO', host, 'echo up; sleep 300'));
   await until('both sessions run', async () =>
     (await house.run('pgrep', ['-c', '-u', house.account.name, 'sleep'])).stdout.startsWith('2'),
   );
-  must(await house.cluster.gatectl('lock', '--user=alice', '--ttl=1h'));
-  for (const ran of await Promise.all(running)) expect(ran).toMatchObject({ code: 255, stdout: 'up\n' });
+  must(await house.cluster.gatectl('lock', '--user=alice', '--ttl=1h', '--message=call the on-call'));
+  for (const ran of await Promise.all(running)) {
+    expect(ran).toMatchObject({ code: 255, stdout: 'up\n' });
+    expect(ran.stderr).toContain('call the on-call');
+  }
   for (const host of HOSTS) {
     expect(await house.ssh(host, 'echo in')).toMatchObject({ code: 255, stdout: '' });
   }
