@@ -32,7 +32,7 @@ export type Connection =
     };
 
 /** How the operator proves itself: what of JoinOptions says so. */
-export type Proof = Pick<JoinOptions, 'token'> & Partial<JoinOptions>;
+export type Proof = Pick<JoinOptions, 'token' | 'prove'>;
 
 export interface HouseOptions {
   /** `host:port` of auth. */

@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { Secret } from '#core/secret.ts';
 import { applyFields, mergeFields, ownersAfterUpdate, type Fields } from './fake-fields.ts';
 import {
   desiredOf,
@@ -24,7 +25,7 @@ import type {
   ObjectType,
   Selection,
 } from './kube.ts';
-import { typeTable, type TypeOf } from './object-types.ts';
+import { SERVICE_ACCOUNTS, typeTable, type TypeOf } from './object-types.ts';
 
 export type FakeVerb =
   | 'get'
@@ -35,7 +36,8 @@ export type FakeVerb =
   | 'apply'
   | 'applyStatus'
   | 'patch'
-  | 'delete';
+  | 'delete'
+  | 'requestToken';
 
 export interface FakeCall {
   readonly verb: FakeVerb;
@@ -53,6 +55,18 @@ export interface FakeKube extends Kube {
   /** Every call so far, in order. */
   readonly calls: readonly FakeCall[];
   /** Asked at each call until the returned function is called. */
+  readonly requestToken: Kube['requestToken'] = (key, request, signal) => {
+    const call: FakeCall = { verb: 'requestToken', type: SERVICE_ACCOUNTS, key, body: request };
+    return this.#call(
+      call,
+      () => {
+        this.#require(SERVICE_ACCOUNTS, key);
+        return new Secret(`fake-token:${key.namespace ?? ''}:${key.name}:${request.audience}`);
+      },
+      signal,
+    );
+  };
+
   inject(fault: (call: FakeCall) => Fault | undefined): () => void;
   /** Writes as another manager would, status included; creates or replaces. */
   seed(object: KubeObject): KubeObject;

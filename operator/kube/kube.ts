@@ -1,5 +1,6 @@
 // What the operator needs of a Kubernetes API server. The contract between the operator's rooms and operator/kube, where
 // it is spoken; tests of reconcilers use a real API server or operator/kube's own fake, held by one conformance suite.
+import type { Secret } from '#core/secret.ts';
 
 /** Any object; what is in it is the business of who reads it. */
 export interface KubeObject {
@@ -93,6 +94,16 @@ export interface Kube {
   patch(type: ObjectType, key: ObjectKey, patch: Readonly<Record<string, unknown>>): Promise<KubeObject>;
   /** Resolves also when there is nothing; CONDITION_FAILED when `uid` is not the object's. */
   delete(type: ObjectType, key: ObjectKey, options?: DeleteOptions): Promise<void>;
+  /** TokenRequest of `authentication.k8s.io/v1`: a token of the ServiceAccount for one audience. NOT_FOUND, ACCESS_DENIED. */
+  requestToken(serviceAccount: ObjectKey, request: TokenRequest, signal?: AbortSignal): Promise<Secret>;
+}
+
+export interface TokenRequest {
+  readonly audience: string;
+  /** The API server gives at least ten minutes. */
+  readonly lifeSeconds: number;
+  /** The token ends with this pod of the same namespace, and its claims name it. */
+  readonly podName?: string | undefined;
 }
 
 export interface ApplyOptions {

@@ -170,7 +170,9 @@ class MirrorReconciler {
       if (!isCode(error, 'NOT_FOUND', 'CONDITION_FAILED')) throw error;
       return;
     }
-    if (reasonOf(before) !== reasonOf(status)) this.#record(object, finding, status);
+    // That all is well from the start is no news: a thousand objects would be a thousand events.
+    const isNews = finding.is !== 'applied' || before.conditions !== undefined;
+    if (isNews && reasonOf(before) !== reasonOf(status)) this.#record(object, finding, status);
   }
 
   #record(object: KubeObject, { is }: Finding, status: MirrorStatus): void {
