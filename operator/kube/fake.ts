@@ -55,18 +55,6 @@ export interface FakeKube extends Kube {
   /** Every call so far, in order. */
   readonly calls: readonly FakeCall[];
   /** Asked at each call until the returned function is called. */
-  readonly requestToken: Kube['requestToken'] = (key, request, signal) => {
-    const call: FakeCall = { verb: 'requestToken', type: SERVICE_ACCOUNTS, key, body: request };
-    return this.#call(
-      call,
-      () => {
-        this.#require(SERVICE_ACCOUNTS, key);
-        return new Secret(`fake-token:${key.namespace ?? ''}:${key.name}:${request.audience}`);
-      },
-      signal,
-    );
-  };
-
   inject(fault: (call: FakeCall) => Fault | undefined): () => void;
   /** Writes as another manager would, status included; creates or replaces. */
   seed(object: KubeObject): KubeObject;
@@ -198,6 +186,18 @@ class Fake implements FakeKube {
         });
       }
     });
+
+  readonly requestToken: Kube['requestToken'] = (key, request, signal) => {
+    const call: FakeCall = { verb: 'requestToken', type: SERVICE_ACCOUNTS, key, body: request };
+    return this.#call(
+      call,
+      () => {
+        this.#require(SERVICE_ACCOUNTS, key);
+        return new Secret(`fake-token:${key.namespace ?? ''}:${key.name}:${request.audience}`);
+      },
+      signal,
+    );
+  };
 
   inject(fault: (call: FakeCall) => Fault | undefined): () => void {
     this.#faults.add(fault);

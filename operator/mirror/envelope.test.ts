@@ -1,6 +1,6 @@
 // What a custom resource says about its resource, and what hostile ones say: the document, the references to Secrets, and
 // the words for what is wrong.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkResource, defineKind, type Kind } from '#core/kind.ts';
 import * as s from '#core/schema/schema.ts';
