@@ -8,6 +8,7 @@ import { errorsPage } from './errors.ts';
 import { eventsPage } from './events.ts';
 import { kindsPage } from './kinds.ts';
 import type { Page } from './page.ts';
+import { rbacPage } from './rbac.ts';
 
 export const pages: readonly Page[] = [
   apiPage,
@@ -18,4 +19,5 @@ export const pages: readonly Page[] = [
   kindsPage,
   customResourcesPage,
   ...crdPages,
+  rbacPage,
 ];
