@@ -6,6 +6,7 @@ import { join as joinCall, renewHost } from '#core/api/join.ts';
 import type { SystemRole } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
+import type { Infer } from '#core/schema/schema.ts';
 import type { Secret } from '#core/secret.ts';
 import { openApi, type Api } from './api.ts';
 import type { ConnectionOptions, Dial } from './connection.ts';
@@ -14,12 +15,21 @@ import { storeRenewed, takeIdentity } from './identity.ts';
 import { findOtherCluster, otherCluster } from './other-cluster.ts';
 import { learnAuthorities } from './trust.ts';
 
+export interface JoinProof {
+  readonly method: 'kubernetes';
+  /** Name of the token; no secret. */
+  readonly token: string;
+  readonly idToken: Secret;
+}
+
 export interface JoinOptions {
   readonly store: CredentialStore;
   /** `host:port` each; what the configuration says now wins over what was stored. */
   readonly authServers: readonly string[];
   /** May be left out on starts after the first. */
   readonly token?: Secret | undefined;
+  /** In place of `token`: another join method, whose proof is made anew for each attempt. */
+  readonly prove?: (() => Promise<JoinProof>) | undefined;
   readonly caPins: readonly string[];
   readonly roles: readonly SystemRole[];
   readonly nodeName: string;
@@ -49,8 +59,16 @@ export async function becomeMember(options: JoinOptions): Promise<HostRecord> {
   return { ...record, auth_servers: authServers };
 }
 
-function joinAnew(options: JoinOptions): Promise<HostRecord> {
-  if (options.token !== undefined) return joinWithToken(options, options.token);
+async function joinAnew(options: JoinOptions): Promise<HostRecord> {
+  const { token, prove } = options;
+  if (prove !== undefined) {
+    return await joinWith(options, async () => {
+      const proof = await prove();
+      return { method: proof.method, token: proof.token, id_token: proof.idToken.reveal() };
+    });
+  }
+  if (token !== undefined)
+    return await joinWith(options, async () => ({ method: 'token', token: token.reveal() }));
   throw new GatehouseError(
     'BAD_JOIN_TOKEN',
     'this host has no identity yet and was given no join token; pass --token',
@@ -106,7 +124,10 @@ export async function renewIdentity(
   }
 }
 
-async function joinWithToken(options: JoinOptions, token: Secret): Promise<HostRecord> {
+type ProofOfRequest = Pick<Infer<typeof joinCall.request>, 'method' | 'token' | 'id_token'>;
+
+/** The proof is asked for when it is known who will get it. */
+async function joinWith(options: JoinOptions, proof: () => Promise<ProofOfRequest>): Promise<HostRecord> {
   if (options.caPins.length === 0) {
     options.log.warn(
       { authServers: options.authServers },
@@ -118,8 +139,7 @@ async function joinWithToken(options: JoinOptions, token: Secret): Promise<HostR
   const keys = makeKeys();
   try {
     const certificates = await api.call(joinCall, {
-      method: 'token',
-      token: token.reveal(),
+      ...(await proof()),
       roles: options.roles,
       node_name: options.nodeName,
       addresses: options.addresses,

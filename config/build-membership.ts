@@ -6,7 +6,7 @@ import type { Findings } from './findings.ts';
 import type { ConfigFlags } from './flags.ts';
 import { given } from './given.ts';
 import { PORTS } from './ports.ts';
-import { parseTokenSource } from './tokens.ts';
+import { parseTokenName, parseTokenSource } from './tokens.ts';
 
 const PIN = /^sha256:[0-9a-f]{64}$/i;
 
@@ -99,10 +99,15 @@ function buildJoin(
   const path = join_params === undefined ? [top, 'auth_token'] : [top, 'join_params', 'token_name'];
   const text = flags.token ?? join_params?.token_name ?? auth_token;
   if (text === undefined) return undefined;
-  const token = findings.attempt(flags.token === undefined ? path : ['--token'], () =>
-    parseTokenSource(text),
-  );
-  return token === undefined ? undefined : { method: 'token', token };
+  const where = flags.token === undefined ? path : ['--token'];
+  return findings.attempt(where, () => joinConfig(text, join_params));
+}
+
+function joinConfig(text: string, params: FileContents['global']['join_params']): JoinConfig {
+  const { method = 'token', rejoin = false } = params ?? {};
+  return method === 'kubernetes'
+    ? { method, tokenName: parseTokenName(text), rejoin }
+    : { method, token: parseTokenSource(text), rejoin };
 }
 
 /** A pin that is not one must never be dropped in silence: without a pin the first contact is not protected. */

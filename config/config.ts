@@ -102,10 +102,14 @@ export interface ProxyConfig {
   readonly insecureNoTls: boolean;
 }
 
-export interface JoinConfig {
-  readonly method: 'token';
-  readonly token: TokenSource;
-}
+export type JoinConfig = {
+  /** A stored identity of another cluster gives way to a new one. */
+  readonly rejoin: boolean;
+} & (
+  | { readonly method: 'token'; readonly token: TokenSource }
+  /** `tokenName` is the name of a token resource. */
+  | { readonly method: 'kubernetes'; readonly tokenName: string }
+);
 
 export interface Config {
   /** Default: the host name of the machine. */

@@ -278,7 +278,7 @@ const CASES: Record<string, Case> = {
     notices: ['app_service', 'teleport: no service of this release'],
     also: ({ join, proxyServer, authServers }) => {
       expect(authServers).toEqual([proxyServer]);
-      expect(join).toEqual({ method: 'token', token: { type: 'file', path: '/tmp/token' } });
+      expect(join).toEqual({ method: 'token', rejoin: false, token: { type: 'file', path: '/tmp/token' } });
       expect(proxyServer).toEqual({ host: 'PROXY_ADDR', port: 3080 });
     },
   },

@@ -311,7 +311,12 @@ describe('refuses', () => {
     [
       'a join method that is not there',
       'gatehouse:\n  join_params: {token_name: a, method: iam}',
-      'gatehouse.join_params.method must be "token"; other join methods',
+      'gatehouse.join_params.method must be one of token, kubernetes',
+    ],
+    [
+      'a path where a name belongs',
+      'gatehouse:\n  join_params: {token_name: /tmp/hunter2, method: kubernetes}',
+      'gatehouse.join_params.token_name must be the name of a token for join method kubernetes',
     ],
     [
       'a node alone',
@@ -352,6 +357,15 @@ describe('refuses', () => {
   ])('refuses: %s', (_name, text, message) => {
     expect(refusalOf(text)).toMatch(/^INVALID_CONFIG gatehouse\.yaml is not valid:\n/);
     expect(refusalOf(text)).toContain(message);
+  });
+
+  it.each([
+    ['method: kubernetes', {}, { method: 'kubernetes', tokenName: 'agents', rejoin: false }],
+    ['method: kubernetes, rejoin: true', {}, { method: 'kubernetes', tokenName: 'agents', rejoin: true }],
+    ['method: kubernetes', { token: 'others' }, { method: 'kubernetes', tokenName: 'others', rejoin: false }],
+  ])('ok: join_params {%s} with flags %j', (params, flags, join) => {
+    const text = `gatehouse:\n  auth_server: a\n  join_params: {token_name: agents, ${params}}\nauth_service: {enabled: no}`;
+    expect(read(text, flags).config.join).toEqual(join);
   });
 
   it('refuses: all mistakes of a stage at once', () => {

@@ -35,6 +35,15 @@ export function requireToken(text: string): void {
   );
 }
 
+/** The name of a token resource that is no secret; BAD_REQUEST, which does not repeat it: somebody may have put a secret. */
+export function parseTokenName(text: string): string {
+  if (text.length <= MAX_LENGTH && TOKEN.test(text)) return text;
+  throw new GatehouseError(
+    'BAD_REQUEST',
+    `must be the name of a token for join method kubernetes: at most ${MAX_LENGTH} letters, digits and . _ - @ + : =`,
+  );
+}
+
 /** `proxy,node:secret` or `auth:/path/to/file`; BAD_REQUEST never repeats what is behind the colon. */
 export function parseStaticToken(text: string): StaticToken {
   const colon = text.indexOf(':');

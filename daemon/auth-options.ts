@@ -19,6 +19,7 @@ export interface AuthParts {
   readonly version: string;
   /** Absolute. */
   readonly dataDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** The token is good for machines of this process only, and for as long as it runs. */
   readonly ownHost: {
     readonly roles: readonly SystemRole[];
@@ -29,7 +30,7 @@ export interface AuthParts {
 
 /** INVALID_CONFIG when the file of a token cannot be read. */
 export async function authOptions(config: Config, auth: AuthConfig, parts: AuthParts): Promise<AuthOptions> {
-  const { clock, log, stdout, version, dataDir, ownHost } = parts;
+  const { clock, log, stdout, version, dataDir, environment, ownHost } = parts;
   const tokens = await Promise.all(auth.tokens.map(readStaticToken));
   const names = [...auth.publicAddrs.map(({ host }) => host), ...(config.advertiseIp ?? '').split(' ')];
   return {
@@ -48,9 +49,18 @@ export async function authOptions(config: Config, auth: AuthConfig, parts: AuthP
     publicAddress: formatAddress(webAddress(config)),
     staticTokens: tokens,
     ownHost: { ...ownHost, token: ownHost.token.reveal() },
+    apiServer: apiServerOf(environment),
     limits: { maxConnections: config.connectionLimits.maxConnections },
     ...signatureAlgorithm(auth),
   };
+}
+
+/** What the kubelet tells every container; undefined outside of one. */
+function apiServerOf(environment: AuthParts['environment']): AuthOptions['apiServer'] {
+  const host = environment['KUBERNETES_SERVICE_HOST'];
+  const port = Number(environment['KUBERNETES_SERVICE_PORT'] ?? '443');
+  if (host === undefined || host === '' || !Number.isInteger(port)) return undefined;
+  return { host, port, credentialsDir: '/var/run/secrets/kubernetes.io/serviceaccount' };
 }
 
 /** Where links of invites lead while no proxy has told where it is. */

@@ -15,10 +15,11 @@ import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import type { SystemRole } from '#core/identity.ts';
+import { kubernetesProver } from '#join/kubernetes/prove.ts';
 import { startProxy, type Proxy } from '#proxy/main.ts';
 import { authOptions, type AuthParts } from './auth-options.ts';
 import type { DaemonMetrics } from './metrics/daemon-metrics.ts';
-import { startMember, type Member } from './member.ts';
+import { startMember, type Member, type MemberOptions } from './member.ts';
 import { nodeAddress } from './node-address.ts';
 
 export interface ServiceParts {
@@ -168,7 +169,7 @@ async function openMember(
           authServers: config.authServers.map(formatAddress),
           dial: authDialer({ environment }),
           caPins: config.caPins,
-          token: config.join === undefined ? undefined : await readToken(config.join.token),
+          ...(await proofOf(config, environment)),
         }
       : {
           authServers: config.authServers.map(({ host }) => formatAddress({ host, port: auth.port })),
@@ -187,6 +188,21 @@ async function openMember(
     mayRejoin: auth !== undefined,
     ...reached,
   });
+}
+
+/** What this machine shows when it joins, by the method of the configuration. */
+async function proofOf(
+  { join }: Config,
+  environment: ServiceParts['environment'],
+): Promise<Pick<MemberOptions, 'token' | 'prove' | 'rejoin'>> {
+  switch (join?.method) {
+    case undefined:
+      return {};
+    case 'token':
+      return { token: await readToken(join.token), rejoin: join.rejoin };
+    case 'kubernetes':
+      return { prove: kubernetesProver(join.tokenName, environment), rejoin: join.rejoin };
+  }
 }
 
 function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: Member): Agent {

@@ -160,13 +160,18 @@ class RunningMembership implements Membership {
         this.#problem = undefined;
         return record;
       } catch (error) {
-        if (!isCode(error) || !error.info.retryable) throw error;
+        if (!isCode(error) || !(error.info.retryable || this.#mayBecomeGood(error))) throw error;
         this.#problem = error.message;
         const waitMs = backoffMs(JOIN_BACKOFF, failures);
         log.warn({ err: error, retryIn: formatDuration(waitMs) }, 'cannot join the cluster yet');
         await sleep(clock, waitMs, this.#closing.signal);
       }
     }
+  }
+
+  /** The rules that a proof is held against can be written after the pod was started; a secret that is wrong stays wrong. */
+  #mayBecomeGood(error: unknown): boolean {
+    return this.#options.prove !== undefined && isCode(error, 'BAD_JOIN_TOKEN');
   }
 
   async #keepFresh(signal: AbortSignal): Promise<void> {

@@ -9,11 +9,6 @@ export const severityFormat: s.Format = {
   accepts: (word) => SEVERITY_WORDS.includes(word.toLowerCase()),
 };
 
-const joinMethod: s.Format = {
-  says: '"token"; other join methods, such as kubernetes, iam and ec2, are not part of this release',
-  accepts: (word) => word === 'token',
-};
-
 const log = s.object({
   output: s.optional(
     s.string({ maxLength: 4096, description: 'stderr (default), stdout, syslog, or the path of a file.' }),
@@ -114,9 +109,23 @@ export const globalSection = s.object({
       token_name: s.string({
         maxLength: 4096,
         secret: true,
-        description: 'A join token, or the path of its file.',
+        description:
+          'A join token, or the path of its file; for method kubernetes the name of a token, which is no secret.',
       }),
-      method: s.withDefault(s.string({ format: joinMethod }), 'token'),
+      method: s.withDefault(
+        s.enumOf(['token', 'kubernetes'], {
+          description:
+            'How this machine proves itself: by the token, or as a pod by the ServiceAccount token in the file KUBERNETES_TOKEN_PATH (/var/run/secrets/tokens/join-sa-token).',
+        }),
+        'token',
+      ),
+      rejoin: s.withDefault(
+        s.boolean({
+          description:
+            'When the cluster was replaced by another one, join that one anew and give up the stored identity; it is refused otherwise.',
+        }),
+        false,
+      ),
     }),
   ),
   ca_pin: words('Pins of the host authority, as gatectl status prints them; checked when joining.'),

@@ -71,8 +71,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     testsAlso: ['operator', 'auth', 'storage', 'events', 'join', 'agent', 'daemon', 'proxy'],
   },
   daemon: {
-    imports: ['core', 'config', 'client', 'auth/main.ts', 'agent/main.ts', 'proxy/main.ts'],
-    why: 'it opens the services of a config by their main.ts and closes them',
+    imports: [
+      'core',
+      'config',
+      'client',
+      'join/kubernetes/prove.ts',
+      'auth/main.ts',
+      'agent/main.ts',
+      'proxy/main.ts',
+    ],
+    why: 'it opens the services of a config by their main.ts, gives them what the machine proves itself with, and closes them',
     testsAlso: [
       'kinds',
       'client',
