@@ -155,6 +155,27 @@ test.each(SPECS)('ok: no field of %s is pruned', (_name, spec) => {
   fc.assert(property, { numRuns: 100 });
 });
 
+test('ok: every field of a role is among what is generated', () => {
+  const { spec } = KINDS.find(({ name }) => name === 'role')!;
+  const seen = new Set(fc.sample(valuesOf(spec), 200).flatMap((value) => paths(value, '')));
+  const fields = s.object({ spec }).node;
+  expect(seen.size).toBeGreaterThan(100);
+  expect(fieldPaths(fields, '').filter((path) => !seen.has(path.replace('.spec', '')))).toEqual([]);
+});
+
+function fieldPaths(node: s.Node, path: string): string[] {
+  if (node.type === 'list') return fieldPaths(node.item.node, path);
+  if (node.type === 'choice') return node.options.flatMap((option) => fieldPaths(option.node, path));
+  if (node.type !== 'object') return [path];
+  return Object.entries(node.fields).flatMap(([name, field]) => fieldPaths(field.node, `${path}.${name}`));
+}
+
+function paths(value: unknown, path: string): string[] {
+  if (Array.isArray(value)) return [path, ...value.flatMap((item) => paths(item, path))];
+  if (!isPlainObject(value)) return [path];
+  return [path, ...Object.entries(value).flatMap(([key, inner]) => paths(inner, `${path}.${key}`))];
+}
+
 test('refuses: the model of pruning takes away what is not known', () => {
   const schema = plain(s.object({ a: s.optional(s.list(s.object({ b: s.optional(s.boolean()) }))) }));
   expect(pruned(schema, { a: [{ b: true, c: 1 }], d: 1 })).toEqual({ a: [{ b: true }] });
