@@ -1,3 +1,5 @@
+// The definitions and what is generated from them, without an API server: names, sizes, files, defaults. What a real one
+// says of them is in crds.slow.test.ts.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
