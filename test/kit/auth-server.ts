@@ -85,6 +85,7 @@ export interface TestAuthOptions {
   readonly clusterName?: string;
   readonly storage?: AuthOptions['storage'];
   readonly clock?: FakeClock;
+  readonly apiServer?: AuthOptions['apiServer'];
 }
 
 /** The caller closes it. Preset roles are there. */
@@ -106,6 +107,7 @@ export async function startTestAuth(options: TestAuthOptions = {}): Promise<Test
     publicAddress: 'proxy.test.example.com:443',
     version: '0.1.0',
     limits: options.limits,
+    apiServer: options.apiServer,
   });
   const missing = presetRoles().filter((role) => auth.state.get('role', role.metadata.name) === undefined);
   await auth.state.write(missing.map((resource) => ({ do: 'create', resource })));
