@@ -107,8 +107,22 @@ export function applyFields(
   );
   next.set(manager, new Set(now.keys()));
   let fields: unknown = live;
-  for (const path of dropped) fields = withoutField(fields, JSON.parse(path) as string[]) ?? {};
+  for (const path of removals(dropped, before)) fields = withoutField(fields, path) ?? {};
   return { fields: mergeFields(fields, wanted) as Fields, owners: next };
+}
+
+/** What to take away: fields, and then whole items of keyed lists of which nothing is left but the key. */
+function removals(dropped: readonly string[], before: ReadonlyMap<string, unknown>): (readonly string[])[] {
+  const paths = dropped.map((path) => JSON.parse(path) as string[]);
+  const isKey = (path: readonly string[]): boolean =>
+    (LIST_KEYS[path.at(-3) ?? ''] ?? []).includes(path.at(-1) ?? '');
+  const gone = new Set(dropped);
+  const items = paths.filter(isKey).map((path) => path.slice(0, -1));
+  const isEmptied = (item: readonly string[]): boolean => {
+    const start = `${JSON.stringify(item).slice(0, -1)},`;
+    return [...before.keys()].every((path) => !path.startsWith(start) || gone.has(path));
+  };
+  return [...paths.filter((path) => !isKey(path)), ...items.filter(isEmptied)];
 }
 
 /** After an update: who writes a field has it, and what is gone belongs to nobody. */

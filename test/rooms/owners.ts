@@ -36,7 +36,7 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
     why: 'patterns of users run in linear time, and in one place',
   },
   yaml: {
-    from: ['core/yaml/', 'kinds/', 'config/', 'cli/', 'hack/gen/'],
+    from: ['core/yaml/', 'kinds/', 'config/', 'cli/', 'hack/gen/', 'operator/cluster/resources/'],
     why: 'core/yaml reads it, bounded and with lines; the others write it; inside, resources are values',
     tests: true,
   },
