@@ -2,9 +2,9 @@
 # which docker, podman and containerd load. Sourced. The same input gives the same bytes.
 # shellcheck shell=bash
 
-# layer FOLDER OUTPUT.tar: everything in it, owned by root.
+# layer FOLDER OUTPUT.tar: everything in it, with its owners and modes.
 layer() {
-  tar --create --file "$2" --directory "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+  tar --create --file "$2" --directory "$1" --sort=name --mtime=@0 --numeric-owner \
     --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime .
 }
 

@@ -4,4 +4,5 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=hack/cluster/places.sh
 . "$here/places.sh"
+# shellcheck disable=SC2016 # for the shell that reads it
 printf 'export KUBECONFIG=%q PATH=%q:"$PATH"\n' "$kubeconfig" "$bin"
