@@ -1,12 +1,14 @@
 import { randomInt } from 'node:crypto';
 import { fork } from 'node:child_process';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { isCode, type GatehouseError } from '#core/errors/error.ts';
-import { openCredentialDir } from './credentials-dir.ts';
+import { credentialConformance } from './conformance/credentials.ts';
+import { IDENTITY_FILE, openCredentialDir } from './credentials-dir.ts';
 import { decodeRecord, encodeRecord } from './credentials.ts';
 import { sampleRecord } from './credentials.fuzz.ts';
 
@@ -22,17 +24,17 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     (error: GatehouseError) => error.code,
   );
 
-it('ok: created once, read back, replaced by the next generation only', async () => {
-  const dataDir = join(folder, 'data');
-  const store = openCredentialDir(dataDir);
-  expect(await store.load()).toBeUndefined();
-  await store.create(sampleRecord);
-  expect(await store.load()).toEqual(sampleRecord);
-  expect(await codeOf(store.create({ ...sampleRecord, node_name: 'other' }))).toBe('ALREADY_EXISTS');
-  await store.replace({ ...sampleRecord, generation: 2 });
-  expect(await codeOf(store.replace({ ...sampleRecord, generation: 2 }))).toBe('CONDITION_FAILED');
-  expect(await codeOf(store.replace({ ...sampleRecord, generation: 4 }))).toBe('CONDITION_FAILED');
-  expect((await store.load())?.generation).toBe(2);
+credentialConformance({
+  name: 'a directory',
+  place() {
+    const path = join(folder, IDENTITY_FILE);
+    return {
+      open: () => openCredentialDir(folder),
+      read: () => readFile(path, 'utf8').catch(() => undefined),
+      write: (text) => writeFile(path, text),
+      remove: () => rm(path),
+    };
+  },
 });
 
 it('ok: nobody but the owner can read it, and no draft is left', async () => {

@@ -49,7 +49,12 @@ export async function guardIdentity(options: IdentityGuardOptions, signal: Abort
   }
 }
 
-async function lookAtStore({ store, record, log }: IdentityGuardOptions): Promise<void> {
+/** NAME_CONFLICT when the stored identity is another's; restores one that was removed. Other failures are logged. */
+export async function lookAtStore({
+  store,
+  record,
+  log,
+}: Pick<IdentityGuardOptions, 'store' | 'record' | 'log'>): Promise<void> {
   if (store.check === undefined) return;
   try {
     const inForce = record();
