@@ -61,8 +61,9 @@ teleportConfig and gatehouseConfig are laid over it.
 {{- $values := .Values -}}
 {{- $join := dict "method" "token" "token_name" "/etc/gatehouse-join/auth-token" -}}
 {{- if eq (include "gatehouse-kube-agent.joinMethod" .) "kubernetes" -}}
-{{- $join = dict "method" "kubernetes" "token_name" (include "gatehouse-kube-agent.tokenName" .) "rejoin" $values.joinParams.rejoin -}}
+{{- $join = dict "method" "kubernetes" "token_name" (include "gatehouse-kube-agent.tokenName" .) "rejoin" true -}}
 {{- end -}}
+{{- if not (kindIs "invalid" $values.joinParams.rejoin) }}{{- $_ := set $join "rejoin" $values.joinParams.rejoin }}{{- end -}}
 {{- $format := dict "output" $values.log.format -}}
 {{- if $values.log.extraFields }}{{- $_ := set $format "extra_fields" $values.log.extraFields }}{{- end -}}
 {{- $log := dict "severity" $values.log.level "output" $values.log.output "format" $format -}}
