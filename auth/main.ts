@@ -13,6 +13,7 @@ import { startAdminIdentity } from './admin-identity.ts';
 import type { CertificateAuthorities } from './authority/authority.ts';
 import { openAuthorities, type AuthoritiesOptions } from './authority/open.ts';
 import { Passwords } from './accounts/password.ts';
+import { applyAtStart } from './bootstrap/apply-at-start.ts';
 import { establishCluster } from './bootstrap/establish.ts';
 import { openGuard } from './guard/guard.ts';
 import type { OwnHost } from './joining/join.ts';
@@ -50,6 +51,8 @@ export interface AuthOptions {
   readonly clusterName?: string | undefined;
   /** Documents to begin with; looked at by the first start of a cluster only. */
   readonly bootstrapFile?: string | undefined;
+  /** Resources that are brought to what this file says at every start. */
+  readonly applyFile?: string | undefined;
   /** Cluster settings that the configuration file sets, by kind. */
   readonly settings?: AuthConfig['settings'] | undefined;
   readonly caSignatureAlgorithm?: AuthoritiesOptions['signatureAlgorithm'];
@@ -130,6 +133,7 @@ async function open(options: AuthOptions, opened: Opened): Promise<Omit<Auth, 'c
     backup,
     passwords: new Passwords(),
   };
+  if (options.applyFile !== undefined) await applyAtStart(context, options.applyFile);
   const server = opened(
     await startServer({
       ...options.listen,

@@ -37,6 +37,7 @@ export interface DaemonOptions {
   readonly configPath?: string | undefined;
   readonly flags: ConfigFlags;
   readonly bootstrapFile?: string | undefined;
+  readonly applyFile?: string | undefined;
   /** Tell a person what to do next. */
   readonly withGuide: boolean;
   /** Starts the process that takes over at a graceful restart. */

@@ -11,6 +11,7 @@ import type { Config, ProxyConfig, SshConfig } from '#config/config.ts';
 import { readToken } from '#config/load.ts';
 import { proxyNames } from '#config/proxy-names.ts';
 import { sleep, type Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
@@ -30,6 +31,7 @@ export interface ServiceParts {
   /** Absolute, and locked for this process. */
   readonly dataDir: string;
   readonly bootstrapFile?: string | undefined;
+  readonly applyFile?: string | undefined;
   readonly metrics: DaemonMetrics;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly sockets: ListeningSockets;
@@ -62,6 +64,12 @@ const SETTLE_MS = 1000;
 
 /** Errors are those of the services; what was started is closed again. */
 export async function startServices(config: Config, parts: ServiceParts): Promise<Services> {
+  if (config.auth === undefined && parts.applyFile !== undefined) {
+    throw new GatehouseError(
+      'USAGE',
+      '--apply-on-startup is for the auth service, which does not run here; leave it out',
+    );
+  }
   const ownToken = new Secret(randomBytes(32).toString('hex'));
   const opened: { auth?: Auth | undefined; member?: Member; agent?: Agent; proxy?: Proxy } = {};
   const roles = rolesOf(config);
@@ -147,6 +155,7 @@ async function openAuth(
   const started = await startAuth({
     ...options,
     bootstrapFile: parts.bootstrapFile,
+    applyFile: parts.applyFile,
     settings: auth.settings,
     observer: parts.metrics.observer,
     sockets: parts.sockets,

@@ -5,7 +5,7 @@ import { isPlainObject } from '#core/schema/check.ts';
 import type { EventInput } from '#events/catalogue.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import type { LockSpec } from '#kinds/lock/kind.ts';
-import { safeTokenName, type TokenSpec } from '#kinds/token/kind.ts';
+import { safeTokenName, shownTokenName, type TokenSpec } from '#kinds/token/kind.ts';
 import type { UserSpec } from '#kinds/user/kind.ts';
 import { actorOf, type Actor, type Caller } from '../guard/caller.ts';
 import type { ChangeResult } from './changes.ts';
@@ -69,10 +69,14 @@ function roleEvent(who: Actor, change: ChangeResult): EventInput {
 }
 
 function tokenEvent(who: Actor, change: ChangeResult): EventInput {
-  const name = safeTokenName(change.name);
+  const before = change.before as Resource<TokenSpec> | undefined;
+  const after = change.after as Resource<TokenSpec> | undefined;
+  // A name that was the secret stays hidden when the token changes to a method that has none, and the other way round.
+  const name = [before, after].every((one) => one === undefined || one.spec.join_method !== 'token')
+    ? shownTokenName(change.name, after?.spec ?? before?.spec)
+    : safeTokenName(change.name);
   if (change.action === 'deleted') return { event: 'token.delete', ...who, name };
   if (change.action === 'updated') return otherEvent(who, change, name);
-  const after = change.after as Resource<TokenSpec> | undefined;
   const { roles = [], join_method: method } = after?.spec ?? {};
   return { event: 'token.create', ...who, name, roles, method, expires: after?.metadata.expires };
 }

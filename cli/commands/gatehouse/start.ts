@@ -36,6 +36,10 @@ const flags = {
     says: 'Resources for a new cluster, from `gatectl get all`; ignored when there is one already.',
     value: 'FILE',
   }),
+  'apply-on-startup': flag.text({
+    says: 'Resources that the auth service brings to what this file says at every start, before it serves.',
+    value: 'FILE',
+  }),
   debug: flag.toggle({ says: 'Log with severity debug.', short: 'd' }),
   'insecure-no-tls': flag.toggle({
     says: 'The web port of the proxy speaks plain HTTP, to a balancer in front that ends TLS.',
@@ -71,6 +75,7 @@ Ctrl-C; HUP restarts without ending sessions, USR2 leaves the old process runnin
       configPath: given.config ?? (io.env['GATEHOUSE_CONFIG_FILE'] || undefined),
       flags: configFlags(given),
       bootstrapFile: given.bootstrap,
+      applyFile: given['apply-on-startup'],
       // Where a person looks on: at a terminal, or behind `make up`.
       withGuide: (io.env['GATEHOUSE_GUIDE'] ?? (io.stdout.isTTY === true ? 'yes' : 'no')) === 'yes',
       signals: process,
