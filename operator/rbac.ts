@@ -73,8 +73,8 @@ export const RIGHTS: readonly Right[] = [
     where: 'watched',
     apiGroups: [''],
     resources: ['pods'],
-    verbs: ['get', 'list', 'watch'],
-    why: 'whether a new version starts, and why it does not',
+    verbs: ['get', 'list', 'watch', 'delete'],
+    why: 'whether a new version starts, and why it does not; it ends old pods itself, one at a time, so that some always serve',
   },
   {
     where: 'watched',

@@ -4,6 +4,7 @@ import { CONFIG_MAPS } from '../kube/object-types.ts';
 import { keepRevisions, memoryObject, revisionNamed, type Memory } from './memory.ts';
 import { INSTANCE_LABEL, REVISION_LABEL } from './names.ts';
 import type { ClusterPlan, Revisions } from './plan.ts';
+import { replaceOne } from './replace.ts';
 import { configMap, statefulSet } from './resources/stateful-set.ts';
 import { STEPS, type Decision, type Step } from './upgrade.ts';
 import { applyOwn, type Work } from './work.ts';
@@ -39,7 +40,8 @@ export async function roll(work: Work, { plan, wanted, decision }: Roll): Promis
     // A revision that runs and that nobody remembers stays as it is.
     if (revision === undefined) continue;
     await applyOwn(work, configMap(plan, step, revision));
-    await applyOwn(work, statefulSet(plan, step, revision), sets[step]);
+    const set = await applyOwn(work, statefulSet(plan, step, revision), sets[step]);
+    await replaceOne(work, step, set);
   }
   await removeOldFiles(work, names);
 }

@@ -23,12 +23,12 @@ const CACHED: ReadonlySet<string> = new Set([
   'PodDisruptionBudget',
 ]);
 
-/** `live`: as the API server has it now, when somebody has just asked. Errors are those of bringAbout. */
-export async function applyOwn(work: Work, object: KubeObject, live?: KubeObject): Promise<void> {
+/** `live`: as the API server has it now, when somebody has just asked. Result and errors are those of bringAbout. */
+export async function applyOwn(work: Work, object: KubeObject, live?: KubeObject): Promise<KubeObject> {
   const { context, object: owner, signal } = work;
   const { kube, cache } = context;
   const type = typeOf(object);
   const { namespace, name } = object.metadata;
   const cached = CACHED.has(type.kind) ? cache.get(type, { namespace, name }) : 'unknown';
-  await bringAbout(object, { kube, type, seen: live ?? cached, ownerUid: owner.metadata.uid ?? '', signal });
+  return bringAbout(object, { kube, type, seen: live ?? cached, ownerUid: owner.metadata.uid ?? '', signal });
 }

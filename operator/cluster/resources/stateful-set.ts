@@ -10,8 +10,8 @@ import { configMapName } from './revision.ts';
 const MIN_READY_SECONDS = 5;
 
 /**
- * Pods of one revision are replaced one at a time. `Parallel`, because otherwise Kubernetes waits for a broken pod to become
- * ready before it takes it back to the revision that worked.
+ * Pods of an old revision are ended one at a time by ../replace.ts, hence `OnDelete`. `Parallel`, because otherwise a pod
+ * that is broken keeps Kubernetes from making those that are missing.
  */
 export function statefulSet(plan: ClusterPlan, step: Step, revision: Revision): KubeObject {
   const { key, spec, object, deletesVolumes } = plan;
@@ -28,7 +28,7 @@ export function statefulSet(plan: ClusterPlan, step: Step, revision: Revision): 
       replicas: spec[step].replicas,
       serviceName: headlessName(key.name, step),
       podManagementPolicy: 'Parallel',
-      updateStrategy: { type: 'RollingUpdate' },
+      updateStrategy: { type: 'OnDelete' },
       minReadySeconds: MIN_READY_SECONDS,
       revisionHistoryLimit: 5,
       selector: { matchLabels: selectorOf(key.name, step) },
