@@ -104,7 +104,7 @@ class MirrorReconciler {
     if (found === undefined) return {};
     if (found.interest === undefined) this.#interests.forget(key);
     else this.#interests.note(key, found.interest);
-    await this.#tell(this.#newest(key, object), found.finding);
+    if (found.finding !== undefined) await this.#tell(this.#newest(key, object), found.finding);
     return found.again === undefined ? {} : { again: found.again };
   }
 

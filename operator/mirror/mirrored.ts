@@ -19,7 +19,7 @@ import type { Interest } from './interests.ts';
 import { decideOwnership, marked } from './ownership.ts';
 import { withValue, type SecretRef } from './secret-refs.ts';
 import type { Settled } from './settled.ts';
-import type { Finding } from './status.ts';
+import { isReadyAsIs, type Finding } from './status.ts';
 import { findingOf, removeResource, writeDocument } from './write.ts';
 
 export interface Look {
@@ -35,7 +35,8 @@ export interface Look {
 }
 
 export interface Found {
-  readonly finding: Finding;
+  /** Undefined: what the status says still holds. */
+  readonly finding?: Finding;
   readonly interest?: Interest;
   /** Milliseconds until another look; a change makes one sooner. */
   readonly again?: number;
@@ -58,7 +59,9 @@ export async function lookAndWrite(look: Look): Promise<Found> {
   const connection = houses.connection({ namespace, name });
   const waiting = { cluster, resources: [], isWaiting: true };
   if (connection.state === 'connecting') {
-    const message = connection.message;
+    const { message } = connection;
+    // It was applied as it is: an operator that starts, or an auth service that does, is no news about it.
+    if (isReadyAsIs(object)) return { interest: waiting };
     return { finding: { is: 'waiting', reason: 'ClusterUnreachable', message }, interest: waiting };
   }
   const document = await documentWithSecrets(look);

@@ -79,5 +79,11 @@ function conditionsOf(finding: Finding): readonly Said[] {
   }
 }
 
+/** Ready, and that was said of what the object says now. */
+export function isReadyAsIs(object: KubeObject): boolean {
+  const ready = statusOf(object).conditions?.find(({ type }) => type === 'Ready');
+  return ready?.status === 'True' && ready.observedGeneration === object.metadata.generation;
+}
+
 export const reasonOf = (status: MirrorStatus): string | undefined =>
   status.conditions?.find(({ type }) => type === 'Ready')?.reason;
