@@ -3,13 +3,18 @@
 import { clusterNameFormat } from '#core/cluster-settings.ts';
 import { check, type Checked } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
-import { annotations, nameRef, ownType, podKnobs } from './fields.ts';
+import { annotations, nameRef, objectName, ownType, podKnobs } from './fields.ts';
 
 /** `GatehouseCluster`. */
 export const CLUSTER = ownType('GatehouseCluster', 'gatehouseclusters');
 
 const PORT = { min: 1, max: 65_535 };
-const secretName = s.string({ minLength: 1, maxLength: 253, description: 'A TLS Secret of this namespace.' });
+const secretName = s.string({
+  minLength: 1,
+  maxLength: 253,
+  format: objectName,
+  description: 'A TLS Secret of this namespace.',
+});
 
 const image = s.object(
   {
@@ -136,7 +141,6 @@ export const clusterStatus = {
   version: s.optional(s.string({ maxLength: 128, description: 'The version that runs.' })),
   revision: s.optional(s.string({ maxLength: 128, description: 'What is being rolled out.' })),
   lastGoodRevision: s.optional(s.string({ maxLength: 128, description: 'What a failed step goes back to.' })),
-  upgrade: s.optional(s.map(s.json(), { max: 64, description: 'How far a roll-out is; for the operator.' })),
   auth: s.optional(pods('The pods of the auth service.')),
   proxy: s.optional(pods('The pods of the proxy.')),
   caPins: s.optional(

@@ -268,7 +268,7 @@ test.each<[string, string, object, string]>([
     'R25 a token in a lock',
     'GatehouseLock',
     spec({ target: { join_token: 'abcdefgh' } }),
-    'spec.target.join_token: Invalid value: "object": must be a digest',
+    'spec.target.join_token: Invalid value: "string": must be a digest',
   ],
   ['no cluster name', 'GatehouseCluster', spec({ publicAddress: 'a.b' }), 'spec.clusterName: Required value'],
   [
@@ -366,6 +366,50 @@ test('ok: words that YAML reads as booleans and numbers are taken as people writ
     expect(await api.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], manifest)).toContain(
       'applied',
     );
+  }
+});
+
+test('ok: what was applied shows no difference to what is there, by both ways of applying', async () => {
+  const examples = MIRRORS.flatMap((mirror) =>
+    exampleOf(mirror.kind.name.replaceAll('_', '-'), mirror.kind).map((example) => asMirror(mirror, example)),
+  );
+  const own = [object(CLUSTER.kind, spec(CLUSTER_OK)), object(STORAGE.kind, spec({}))].map((manifest) => ({
+    ...manifest,
+    metadata: { name: 'twice' },
+  }));
+  const items = [...examples, ...own];
+  const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  await api.kubectl(['apply', '-f', '-'], list);
+  const versions = ['get', 'gatehouse', '-o=jsonpath={.items[*].metadata.resourceVersion}'];
+  const before = await api.kubectl(versions);
+  expect(await api.kubectl(['diff', '-f', '-'], list)).toBe('');
+  await api.kubectl(['apply', '-f', '-'], list);
+  expect(await api.kubectl(versions)).toBe(before);
+  const asFlux = ['--server-side', '--force-conflicts', '--field-manager=flux'];
+  await api.kubectl(['apply', ...asFlux, '-f', '-'], list);
+  const after = await api.kubectl(versions);
+  expect(await api.kubectl(['diff', ...asFlux, '-f', '-'], list)).toBe('');
+  await api.kubectl(['apply', ...asFlux, '-f', '-'], list);
+  expect(await api.kubectl(versions)).toBe(after);
+});
+
+test.each([
+  ['a spec', { allow: { logins: ['a'] } }, {}],
+  ['an object', { allow: { impersonate: { users: ['a'] } }, deny: {} }, { allow: {}, deny: {} }],
+  ['a map', { allow: { node_labels: { env: 'a' } } }, { allow: { node_labels: {} } }],
+  ['a choice', { options: { port_forwarding: { local: {} } } }, { options: { port_forwarding: {} } }],
+])('ok: the manager of %s may empty it by server-side apply', async (what, full, empty) => {
+  const role = (content: object): string =>
+    JSON.stringify({
+      ...object('GatehouseRole', spec(content)),
+      metadata: { name: `emptied-${what.slice(-3)}` },
+    });
+  for (const content of [full, empty, empty]) {
+    const said = await api.kubectl(
+      ['apply', '--server-side', '--field-manager=flux', '-f', '-'],
+      role(content),
+    );
+    expect(said).toContain('serverside-applied');
   }
 });
 

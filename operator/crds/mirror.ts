@@ -7,7 +7,7 @@ import { KINDS } from '#kinds/all.ts';
 import type { ObjectType } from '../kube/kube.ts';
 import { crdOf, type CrdManifest, type PrinterColumn } from './crd.ts';
 import { nameRef, ownType, secretValue } from './fields.ts';
-import { openApiOf, type Rule } from './openapi.ts';
+import { type Conversion, openApiOf, type Rule } from './openapi.ts';
 
 /** A kind and the custom resource that stands for it. */
 export interface Mirror {
@@ -50,14 +50,21 @@ const RULES: Readonly<Record<string, readonly Rule[]>> = {
       fieldPath: '.nameFrom',
     },
   ],
-  lock: [
-    {
-      rule: "!has(self.spec.target) || !has(self.spec.target.join_token) || self.spec.target.join_token.matches('^(sha256:[0-9a-f]{64})?$')",
-      message:
-        'must be a digest, "sha256:" and 64 hex digits of the SHA-256 of the token: a token is a secret and must not stand here',
-      fieldPath: '.spec.target.join_token',
+};
+
+/** What a kind's schema cannot say, by kind and path. */
+const MORE: Readonly<Record<string, Conversion['more']>> = {
+  lock: {
+    'target.join_token': {
+      'x-kubernetes-validations': [
+        {
+          rule: "self.matches('^(sha256:[0-9a-f]{64})?$')",
+          message:
+            'must be a digest, "sha256:" and 64 hex digits of the SHA-256 of the token: a token is a secret and must not stand here',
+        },
+      ],
     },
-  ],
+  },
 };
 
 const CLUSTER_STAYS: Rule = {
@@ -100,7 +107,7 @@ export function mirrorOf(kind: Kind): Mirror {
     description: kind.description,
     shortNames: words.map((word) => `gh${word.replaceAll('_', '')}`),
     spec: {
-      ...openApiOf(kind.spec, { defaults: false }),
+      ...openApiOf(kind.spec, { defaults: false, more: MORE[kind.name] }),
       description: `As in the resource ${kind.name} of gatectl.`,
     },
     beside: Object.fromEntries(

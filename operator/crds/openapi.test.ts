@@ -37,14 +37,19 @@ describe('openApiOf', () => {
         maxItems: 2,
         maxLength: 5,
         maxProperties: 0,
+        nullable: true,
       },
     ],
     [
       'a map',
       s.map(s.boolean(), { max: 3 }),
-      { type: 'object', additionalProperties: { type: 'boolean' }, maxProperties: 3 },
+      { type: 'object', additionalProperties: { type: 'boolean' }, maxProperties: 3, nullable: true },
     ],
-    ['any object', s.map(s.json(), { max: 3 }), { type: 'object', ...OPEN, maxProperties: 3 }],
+    [
+      'any object',
+      s.map(s.json(), { max: 3 }),
+      { type: 'object', ...OPEN, maxProperties: 3, nullable: true },
+    ],
     ['anything', s.json({ description: 'Free.' }), { description: 'Free.', ...OPEN }],
     [
       'an object',
@@ -99,6 +104,18 @@ describe('openApiOf', () => {
       type: 'boolean',
       default: true,
     });
+  });
+
+  it('ok: what can be empty can be null, but for what has a default there', () => {
+    const empty = s.object({ a: s.optional(s.boolean()) });
+    const full = s.object({ a: s.boolean() });
+    const schema = s.object({ empty, full, filled: s.withDefault(empty, {}), text: s.string() });
+    const nullable = (defaults: boolean): string[] =>
+      Object.entries(openApiOf(schema, { defaults }).properties ?? {}).flatMap(([name, field]) =>
+        field.nullable === true ? [name] : [],
+      );
+    expect(nullable(false)).toEqual(['empty', 'filled']);
+    expect(nullable(true)).toEqual(['empty']);
   });
 
   it('ok: what a schema cannot say is laid over by path', () => {

@@ -38,6 +38,7 @@ export interface OpenApi {
   readonly additionalProperties?: OpenApi;
   readonly maxProperties?: number;
   readonly default?: unknown;
+  readonly nullable?: true;
   readonly 'x-kubernetes-preserve-unknown-fields'?: true;
   readonly 'x-kubernetes-list-type'?: 'map' | 'atomic';
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
@@ -48,7 +49,7 @@ export interface Conversion {
   /** Defaults are written into the schema, so that the API server writes them into objects. */
   readonly defaults: boolean;
   /** What core/schema cannot say, by path such as `proxy.tls`; laid over what was made of the schema. */
-  readonly more?: Readonly<Record<string, OpenApi>>;
+  readonly more?: Readonly<Record<string, OpenApi>> | undefined;
 }
 
 /** Formats that a regular expression of Go (RE2) can say; of the others only the description speaks. */
@@ -68,7 +69,7 @@ const NO_MAXIMUM = Number.MAX_SAFE_INTEGER;
 
 /** The structural schema of `schema`. A secret becomes an object that says in which Secret it is kept. */
 export function openApiOf(schema: Schema<unknown>, conversion: Conversion): OpenApi {
-  return visit(schema, '', conversion);
+  return fieldSchema(schema, '', conversion);
 }
 
 function visit(schema: Schema<unknown>, path: string, conversion: Conversion): OpenApi {
@@ -175,10 +176,26 @@ function objectSchema(fields: Fields, path: string, conversion: Conversion): Ope
   return {
     type: 'object',
     properties: Object.fromEntries(
-      entries.map(([name, field]) => [name, visit(field, `${below}${name}`, conversion)]),
+      entries.map(([name, field]) => [name, fieldSchema(field, `${below}${name}`, conversion)]),
     ),
     ...(required.length === 0 ? {} : { required: required.map(([name]) => name) }),
   };
+}
+
+/**
+ * Server-side apply makes a null of what its manager emptied, as when the last key of a map is taken out of a file and
+ * `{}` is left. For us null is the same as nothing; the API server must be told, or the change is refused.
+ */
+function fieldSchema(field: Schema<unknown>, path: string, conversion: Conversion): OpenApi {
+  const made = visit(field, path, conversion);
+  return canBeEmpty(field.node) && !field.secret && !('default' in made) ? { ...made, nullable: true } : made;
+}
+
+function canBeEmpty(node: Node): boolean {
+  if (node.type === 'choice') return node.options.some((option) => canBeEmpty(option.node));
+  if (node.type === 'list') return node.single;
+  if (node.type !== 'object') return node.type === 'map';
+  return Object.values(node.fields).every((field) => isOptional(field) || hasDefault(field));
 }
 
 /** Words and booleans become one list of words; forms of text one text; anything else is left open. */

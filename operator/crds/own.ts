@@ -66,6 +66,7 @@ export const STORAGE_CRD: CrdManifest = crdOf({
   spec: openApiOf(storageSpec, {
     defaults: true,
     more: {
+      '': { default: {} },
       config: {
         // Named so that the rules can see them: a rule knows no field that the schema does not.
         properties: { conn_string: text, change_feed_conn_string: text },
