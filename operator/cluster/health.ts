@@ -53,26 +53,34 @@ export function countsOf(set: KubeObject | undefined): Counts {
   return { replicas, ready: readyReplicas };
 }
 
-/** `pods`: those of the step, of whatever revision. */
-export function lookAt(set: KubeObject | undefined, pods: readonly KubeObject[]): Seen {
+/** `podList`: those of the step, of whatever revision. */
+export function lookAt(set: KubeObject | undefined, podList: readonly KubeObject[]): Seen {
   const revision = revisionOf(set);
   if (set === undefined || revision === undefined) {
-    return { revision: undefined, state: 'absent', reason: 'Absent', message: 'there is no StatefulSet yet' };
+    const message = 'there is no StatefulSet yet';
+    return { revision: undefined, state: 'absent', pods: 0, reason: 'Absent', message };
   }
   const { wanted, there } = progressOf(set);
+  const pods = there ?? 0;
   if (there !== undefined && there >= wanted) {
-    return { revision, state: 'ready', reason: 'Ready', message: `${wanted} of ${wanted} pods are ready` };
+    return {
+      revision,
+      state: 'ready',
+      pods,
+      reason: 'Ready',
+      message: `${wanted} of ${wanted} pods are ready`,
+    };
   }
-  const ofRevision = pods.filter(({ metadata }) => metadata.labels?.[REVISION_LABEL] === revision);
+  const ofRevision = podList.filter(({ metadata }) => metadata.labels?.[REVISION_LABEL] === revision);
   const trouble = ofRevision.map(troubleOf).find((one) => one !== undefined);
-  if (trouble !== undefined) return { revision, state: 'broken', ...trouble };
+  if (trouble !== undefined) return { revision, state: 'broken', pods, ...trouble };
   const waiting =
     there === undefined
       ? 'the StatefulSet was not looked at yet by its controller'
       : `${there} of ${wanted} pods are ready at this revision`;
   const hint = ofRevision.map(hintOf).find((text) => text !== undefined);
   const message = hint === undefined ? waiting : `${waiting}; ${hint}`;
-  return { revision, state: 'rolling', reason: 'Rolling', message };
+  return { revision, state: 'rolling', pods, reason: 'Rolling', message };
 }
 
 /** How many pods are ready at the last revision; undefined while the status is older than the spec. */

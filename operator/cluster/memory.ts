@@ -87,7 +87,9 @@ function isRollout(value: unknown): value is Rollout {
 
 function isMoving(moving: Rollout['moving']): boolean {
   if (moving === undefined) return true;
-  return STEPS.includes(moving.step) && isText(moving.revision) && Number.isFinite(moving.since);
+  return (
+    STEPS.includes(moving.step) && isText(moving.revision) && Number.isFinite(moving.since + moving.pods)
+  );
 }
 
 function isFailure(failed: Rollout['failed']): boolean {

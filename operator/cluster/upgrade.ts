@@ -17,8 +17,10 @@ export interface Rollout {
 export interface Moving {
   readonly step: Step;
   readonly revision: string;
-  /** Milliseconds since 1970. */
+  /** When it began or last got further, in milliseconds since 1970. */
   readonly since: number;
+  /** How many pods got ready at it. */
+  readonly pods: number;
 }
 
 export interface Failure {
@@ -35,6 +37,8 @@ export interface Seen {
   readonly revision?: string | undefined;
   /** `broken`: it will not become ready by waiting. */
   readonly state: 'absent' | 'rolling' | 'ready' | 'broken';
+  /** How many pods are ready at the revision. */
+  readonly pods: number;
   readonly reason: string;
   readonly message: string;
 }
@@ -43,6 +47,7 @@ export interface Wish {
   readonly revisions: Readonly<Record<Step, string>>;
   /** Another word tries again what has failed. */
   readonly attempt: string;
+  /** Since the last pod got ready. */
   readonly timeoutMs: number;
   /** Whether a failed step goes back to its last good revision. */
   readonly rollback: boolean;
@@ -68,7 +73,15 @@ export function decide(rollout: Rollout, wish: Wish, seen: Sight, now: number): 
   const good = withReady(rollout.good, seen);
   const wanted = wordOf(wish);
   const failed = stillFailed(rollout.failed, wish, seen);
-  const plan: Plan = { good, failed, wish, wanted, seen, now, moving: rollout.moving };
+  const plan: Plan = {
+    good,
+    failed,
+    wish,
+    wanted,
+    seen,
+    now,
+    moving: withProgress(rollout.moving, seen, now),
+  };
   return moveAuth(plan) ?? moveProxy(plan) ?? settled(plan);
 }
 
@@ -120,16 +133,14 @@ function moveProxy(plan: Plan): Decision | undefined {
 
 /** Proxies that are half-way when auth has to move go back first, so that some of them serve all the time. */
 function settleProxies(plan: Plan): Decision | undefined {
-  const { good, seen, moving, now, wish } = plan;
+  const { good, seen, now, wish } = plan;
   const isSettled = seen.proxy.state === 'ready' || seen.proxy.state === 'absent';
   if (isSettled || good.proxy === undefined) return undefined;
   const targets = { auth: seen.auth.revision, proxy: good.proxy };
   if (seen.proxy.revision !== good.proxy) return move(plan, 'proxy', targets);
-  const isOurs = moving?.step === 'proxy' && moving.revision === good.proxy;
-  const since = isOurs ? moving.since : now;
-  if (now - since >= wish.timeoutMs) return undefined;
-  const waiting: Moving = { step: 'proxy', revision: good.proxy, since };
-  return result(plan, { moving: waiting }, targets, since + wish.timeoutMs - now);
+  const waiting = movingTo(plan, 'proxy', good.proxy);
+  const left = waiting.since + wish.timeoutMs - now;
+  return left > 0 ? result(plan, { moving: waiting }, targets, left) : undefined;
 }
 
 /** What a step should be at: what is wanted, or its last good revision when that has failed. */
@@ -140,10 +151,8 @@ function goalOf({ failed, wish, good }: Plan, step: Step): string {
 }
 
 function move(plan: Plan, step: Step, targets: Targets): Decision {
-  const revision = targets[step] ?? '';
-  const { moving, now, wish } = plan;
-  const since = moving?.step === step && moving.revision === revision ? moving.since : now;
-  return result(plan, { moving: { step, revision, since } }, targets, wish.timeoutMs);
+  const moving = movingTo(plan, step, targets[step] ?? '');
+  return result(plan, { moving }, targets, plan.wish.timeoutMs);
 }
 
 function wait(plan: Plan, step: Step, targets: Targets): Decision {
@@ -157,26 +166,38 @@ function wait(plan: Plan, step: Step, targets: Targets): Decision {
 
 /** What a failed gate leads to. Without a revision to go back to it is told, and goes on as soon as it gets ready. */
 function failureOf(plan: Plan, step: Step): Decision | undefined {
-  const { seen, moving, now, wish, good, wanted } = plan;
-  const since = moving?.step === step && moving.revision === seen[step].revision ? moving.since : now;
-  const isLate = now - since >= wish.timeoutMs;
+  const { seen, now, wish, good, wanted } = plan;
+  const moving = movingTo(plan, step, wish.revisions[step]);
+  const isLate = now - moving.since >= wish.timeoutMs;
   if (seen[step].state !== 'broken' && !isLate) return undefined;
   const { reason, message } = seen[step];
   const failed: Failure = {
     step,
     wanted,
     reason: seen[step].state === 'broken' ? reason : 'TimedOut',
-    message: isLate ? `not ready within ${Math.round(wish.timeoutMs / 1000)} s: ${message}` : message,
+    message: isLate ? `no pod more in ${Math.round(wish.timeoutMs / 1000)} s: ${message}` : message,
   };
   const back = good[step];
   const other: Step = step === 'auth' ? 'proxy' : 'auth';
   if (back === undefined || !wish.rollback) {
-    const stay = { revision: wish.revisions[step], step, since };
-    return result({ ...plan, failed }, { moving: stay }, places(plan, step, wish.revisions[step]));
+    return result({ ...plan, failed }, { moving }, places(plan, step, wish.revisions[step]));
   }
-  const returning = { step, revision: back, since: now };
+  const returning = { step, revision: back, since: now, pods: 0 };
   const targets = { [step]: back, [other]: seen[other].revision ?? good[other] };
   return result({ ...plan, failed }, { moving: returning }, targets, wish.timeoutMs);
+}
+
+function movingTo({ moving, now }: Plan, step: Step, revision: string): Moving {
+  const isSame = moving?.step === step && moving.revision === revision;
+  return isSame ? moving : { step, revision, since: now, pods: 0 };
+}
+
+/** Each pod that got ready gives the next one the whole time, however many there are. */
+function withProgress(moving: Moving | undefined, seen: Sight, now: number): Moving | undefined {
+  if (moving === undefined) return undefined;
+  const { revision, pods } = seen[moving.step];
+  const isFurther = revision === moving.revision && pods > moving.pods;
+  return isFurther ? { ...moving, pods, since: now } : moving;
 }
 
 function places({ seen, good }: Plan, step: Step, revision: string): Targets {
