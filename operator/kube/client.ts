@@ -213,9 +213,12 @@ export class HttpKube implements Kube {
       } as const;
       const page = recordOf(await this.#call(type, call));
       const { resourceVersion, continue: more } = recordOf(page['metadata']);
-      if (!Array.isArray(page['items']) || typeof resourceVersion !== 'string')
+      // An empty list of metadata is null.
+      const found = page['items'] ?? [];
+      if (!Array.isArray(found) || typeof resourceVersion !== 'string') {
         throw notUnderstood(`list of ${type.plural}`);
-      for (const item of page['items'] as readonly unknown[]) items.push(objectOf(item, type));
+      }
+      for (const item of found as readonly unknown[]) items.push(objectOf(item, type));
       if (typeof more !== 'string' || more === '') return { items, resourceVersion };
       next = more;
     }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { isCode } from '#core/errors/error.ts';
 import { Secret } from '#core/secret.ts';
+import { silentLog } from '#core/log.ts';
 import { startKubeApi, type KubeApi } from '#test/kit/kube-api.ts';
 import { KUBE_START_MS } from '#test/kit/kube-programs.ts';
 import { until } from '#test/kit/until.ts';
@@ -14,6 +15,7 @@ import { thing, THING_CRD, THINGS } from './conformance/thing.ts';
 import { inCluster, type ApiServer } from './api-server.ts';
 import { connectKube, type ConnectedKube } from './connect.ts';
 import { fromKubeconfig } from './kubeconfig.ts';
+import { startInformer } from '../runtime/informer.ts';
 import { CONFIG_MAPS } from './object-types.ts';
 
 let api: KubeApi;
@@ -147,35 +149,37 @@ it('refuses: a token that is not known, after it was read again; an object that 
   );
 });
 
-it('ok: a restart of the server is outlived: calls wait for it, watches end and go on', async () => {
+it('ok: a restart of the server is outlived: calls fail with UNAVAILABLE, and an informer goes on', async () => {
   const kube = await connect(asPod());
   const namespace = await newNamespace();
   await kube.create(thing(namespace, 'before', {}));
-  const { resourceVersion } = await kube.list(THINGS, { namespace });
-  const end = new AbortController();
-  onTestFinished(() => end.abort());
-  const ended = (async () => {
-    for await (const event of kube.watch(THINGS, { namespace, resourceVersion }, end.signal)) void event;
-  })().catch((error: unknown) => error);
-  await kube.create(thing(namespace, 'seen', {}));
+  const seen: string[] = [];
+  const informer = startInformer({
+    kube,
+    clock: systemClock,
+    log: silentLog,
+    type: THINGS,
+    selection: { namespace },
+    onChange: ({ metadata }, isGone) => void seen.push(`${metadata.name} ${isGone ? 'gone' : 'there'}`),
+  });
+  onTestFinished(() => informer.close());
+  await informer.synced;
   await api.stop();
   const failed = await kube.get(THINGS, { namespace, name: 'before' }).catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: 'UNAVAILABLE' });
-  const broken = await ended;
-  expect(broken === undefined || isCode(broken, 'UNAVAILABLE')).toBe(true);
+  await until('told', () => informer.problem() !== undefined, 60_000);
   await api.restart();
+  const create = (): Promise<unknown> => kube.create(thing(namespace, 'after', {}));
   await until(
-    'watch',
-    async () => {
-      try {
-        for await (const event of kube.watch(THINGS, { namespace, resourceVersion }, end.signal)) {
-          return event.type === 'ADDED' && event.object.metadata.name === 'seen';
-        }
-      } catch (error) {
-        if (!isCode(error, 'UNAVAILABLE', 'LIMIT_EXCEEDED', 'NOT_FOUND')) throw error;
-      }
-      return false;
-    },
+    'created',
+    () =>
+      create().then(
+        () => true,
+        (error: unknown) => isCode(error, 'ALREADY_EXISTS'),
+      ),
     120_000,
   );
+  await kube.delete(THINGS, { namespace, name: 'before' });
+  await until('followed', () => seen.includes('before gone'), 120_000);
+  expect(seen).toEqual(['before there', 'after there', 'before gone']);
 });

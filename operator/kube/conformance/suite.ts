@@ -154,9 +154,9 @@ export function kubeConformance(name: string, open: () => Promise<KubeUnderTest>
         metadata: { name: name2, namespace, labels },
         data: { k: 'v' },
       });
-      await kube.create(map(ns, 'one', { set: 'l', part: 'a' }));
-      await kube.create(map(ns, 'two', { set: 'l', part: 'b' }));
-      await kube.create(map(under.otherNamespace, 'three', { set: 'l', part: 'a' }));
+      await kube.create(map(ns, 'one', { set: ns, part: 'a' }));
+      await kube.create(map(ns, 'two', { set: ns, part: 'b' }));
+      await kube.create(map(under.otherNamespace, 'three', { set: ns, part: 'a' }));
       const names = async (
         labelSelector: string,
         namespace?: string,
@@ -166,11 +166,11 @@ export function kubeConformance(name: string, open: () => Promise<KubeUnderTest>
         for (const item of items) expect(item).toMatchObject({ apiVersion: 'v1', kind: 'ConfigMap' });
         return items.map((item) => item.metadata.name).sort();
       };
-      expect(await names('set=l')).toEqual(['one', 'three', 'two']);
-      expect(await names('set=l,part!=a')).toEqual(['two']);
-      expect(await names('set=l,part in (a,c)', ns)).toEqual(['one']);
+      expect(await names(`set=${ns}`)).toEqual(['one', 'three', 'two']);
+      expect(await names(`set=${ns},part!=a`)).toEqual(['two']);
+      expect(await names(`set=${ns},part in (a,c)`, ns)).toEqual(['one']);
       expect(await names('set,!part')).toEqual([]);
-      expect(await names('set=l', ns, 'metadata.name=two')).toEqual(['two']);
+      expect(await names(`set=${ns}`, ns, 'metadata.name=two')).toEqual(['two']);
       const found = await kube.list(CONFIG_MAPS, {
         namespace: ns,
         labelSelector: 'part=b',
