@@ -49,18 +49,19 @@ interface Moved {
 /** `secret`, where claiming looks for an identity in the data directory when there is none in the Secret. */
 export function withMove(secret: CredentialStore, { dir, dataDir, log }: Moved): CredentialStore {
   const claim = async (): Promise<HostRecord | undefined> => {
-    const held = await secret.claim?.();
+    const stored = await secret.claim?.();
     const left = await dir.load();
-    if (left === undefined) return held;
+    if (left === undefined) return stored;
+    if (stored === undefined) await createOnce(secret, left);
+    const held = stored ?? (await secret.claim?.());
     const hostId = left.certificates.host_id;
-    if (held !== undefined && held.certificates.host_id !== hostId) {
+    if (held?.certificates.host_id !== hostId) {
       log.warn({ place: dir.place, hostId }, 'the data directory has another identity, which is not used');
       return held;
     }
-    if (held === undefined) await createOnce(secret, left);
     await rename(join(dataDir, IDENTITY_FILE), join(dataDir, MOVED_FILE));
     log.info({ place: secret.place, hostId }, 'the identity of the data directory moved into the Secret');
-    return await secret.claim?.();
+    return held;
   };
   return {
     place: secret.place,

@@ -169,9 +169,13 @@ class RunningMembership implements Membership {
     }
   }
 
-  /** The rules that a proof is held against can be written after the pod was started; a secret that is wrong stays wrong. */
+  /** The rules that a pod is held against can be written after it was started; a secret that is wrong stays wrong. */
   #mayBecomeGood(error: unknown): boolean {
-    return this.#options.prove !== undefined && isCode(error, 'BAD_JOIN_TOKEN');
+    const { prove, store } = this.#options;
+    return (
+      (prove !== undefined && isCode(error, 'BAD_JOIN_TOKEN')) ||
+      (store.claim !== undefined && isCode(error, 'ACCESS_DENIED'))
+    );
   }
 
   async #keepFresh(signal: AbortSignal): Promise<void> {
