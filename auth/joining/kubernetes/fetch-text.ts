@@ -84,7 +84,8 @@ function get(url: URL, { isTls, address, authority, signal }: Dial): Promise<Inc
     method: 'GET',
     agent: false,
     lookup: pinned,
-    headers: { accept: 'application/json', 'accept-encoding': 'identity' },
+    // Kubernetes answers 406 to who does not take its type of keys.
+    headers: { accept: 'application/json, application/jwk-set+json', 'accept-encoding': 'identity' },
     maxHeaderSize: 16 * 1024,
     signal,
     ...(authority === undefined ? {} : { ca: authority }),
