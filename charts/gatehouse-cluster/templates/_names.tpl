@@ -38,3 +38,13 @@ annotations:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- /*
+Some characters make helm's toYaml return nothing, and so lose a whole block in silence, or do not come back as they were:
+they are refused. toJson writes two of them as escapes.
+*/ -}}
+{{- define "gatehouse-cluster.checkCharacters" -}}
+{{- if regexMatch `[\x{7f}-\x{9f}\x{fffe}\x{ffff}]|(^|[^\\])(\\\\)*\\u202[89]` (toJson .Values) -}}
+{{- fail "a value has a character that YAML does not carry (one of U+007F to U+009F, U+2028, U+2029, U+FFFE, U+FFFF): remove it" -}}
+{{- end -}}
+{{- end -}}
