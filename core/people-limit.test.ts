@@ -11,8 +11,8 @@ test('ok: different people up to the limit, each as often as they may', () => {
   expect(() => limit.take('cid')).toThrow('max_users');
   leave();
   leave();
-  expect(() => limit.require('ann', 1)).toThrow('you have 1 connections');
-  expect(() => limit.require('cid')).toThrow('max_users');
+  expect(() => limit.requireSeat('ann', 1)).toThrow('you have 1 connections');
+  expect(() => limit.requireSeat('cid')).toThrow('max_users');
 });
 
 test('ok: a seat that was given back is there for somebody else', () => {

@@ -16,7 +16,7 @@ export class PeopleLimit {
   }
 
   /** LIMIT_EXCEEDED, with the text for the person, when `take` would be; `most` is how many connections that person may have. */
-  require(name: string, most?: number): void {
+  requireSeat(name: string, most?: number): void {
     const count = this.#users.get(name) ?? 0;
     if (most !== undefined && count >= most) {
       throw full(`you have ${count} connections to this server, and ${most} are allowed (max_connections)`);
@@ -26,9 +26,9 @@ export class PeopleLimit {
     }
   }
 
-  /** A seat; how to give it back, safe to call twice. Errors as `require`. */
+  /** A seat; how to give it back, safe to call twice. Errors as `requireSeat`. */
   take(name: string, most?: number): () => void {
-    this.require(name, most);
+    this.requireSeat(name, most);
     return this.add(name);
   }
 

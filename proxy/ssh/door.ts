@@ -266,7 +266,7 @@ class Door implements SshDoor {
   #admit(holder: Holder, origin: Origin): void {
     if (holder.is === 'user') {
       this.#admission.admit({ ...holder, origin });
-      this.#people.require(holder.identity.name);
+      this.#people.requireSeat(holder.identity.name);
     } else this.#admission.requireHost(holder.identity, holder.validBefore);
   }
 
