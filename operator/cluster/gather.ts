@@ -60,7 +60,7 @@ export async function gather(
   ]);
   const isOwnMemory = remembered !== undefined && isOurs(remembered, CONFIG_MAPS, object.metadata.uid ?? '');
   const memoryObject = isOwnMemory ? remembered : undefined;
-  const memory = readMemory(memoryObject);
+  const memory = readMemory(key.name, memoryObject);
   const sets = { auth, proxy };
   const podsOf = (step: Step): readonly KubeObject[] =>
     cache

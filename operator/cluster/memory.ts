@@ -1,7 +1,8 @@
 // What the operator remembers of a cluster's roll-outs, in the ConfigMap `<name>-good`: where it is, and the revisions it
 // may have to go back to, whole, so that going back needs nothing else. Not in the status, which may be lost.
 import type { KubeObject } from '../kube/kube.ts';
-import { labelsOf, memoryName, ownerOf } from './names.ts';
+import { isHarmless } from './harmless.ts';
+import { labelsOf, memoryName, ownerOf, stepName } from './names.ts';
 import type { ClusterPlan, Revision } from './plan.ts';
 import { EMPTY_ROLLOUT, STEPS, type Rollout, type Step } from './upgrade.ts';
 
@@ -20,13 +21,16 @@ export const EMPTY_MEMORY: Memory = {
 
 const KEY = 'memory.json';
 
-/** What cannot be read counts as nothing: the revision that runs becomes the good one again as soon as it is ready. */
-export function readMemory(object: KubeObject | undefined): Memory {
+/**
+ * Of the cluster of this name. What cannot be read, or was not written by an operator, counts as nothing: the revision that
+ * runs becomes the good one again as soon as it is ready.
+ */
+export function readMemory(cluster: string, object: KubeObject | undefined): Memory {
   const { [KEY]: text } = (object?.['data'] ?? {}) as Record<string, string | undefined>;
   if (text === undefined) return EMPTY_MEMORY;
   try {
     const value: unknown = JSON.parse(text);
-    return isMemory(value) ? value : EMPTY_MEMORY;
+    return isMemory(value, cluster) ? value : EMPTY_MEMORY;
   } catch {
     return EMPTY_MEMORY;
   }
@@ -69,12 +73,13 @@ export function keepRevisions(
 }
 
 /** Written by this operator or by somebody who may write ConfigMaps here: as much as is relied upon is looked at. */
-function isMemory(value: unknown): value is Memory {
+function isMemory(value: unknown, cluster: string): value is Memory {
   const { rollout, revisions, caPins } = (value ?? {}) as Partial<Memory>;
   if (!isRollout(rollout) || !Array.isArray(caPins) || !caPins.every(isText)) return false;
   return STEPS.every((step) => {
     const list: unknown = revisions?.[step];
-    return Array.isArray(list) && list.every(isRevision);
+    const account = stepName(cluster, step);
+    return Array.isArray(list) && list.every((one) => isRevision(one) && isHarmless(one.template, account));
   });
 }
 

@@ -29,7 +29,8 @@ export function volumeProblems(
   ];
 }
 
-function sourceProblems(at: string, volume: Volume): string[] {
+/** What is wrong with where a volume comes from, or with its name. */
+export function sourceProblems(at: string, volume: Volume): string[] {
   const { name, ...sources } = volume;
   const refused = Object.keys(sources).filter((source) => !ALLOWED_SOURCES.has(source));
   return [

@@ -30,6 +30,21 @@ const TOKEN_SECONDS = 600;
 const DRAIN_SECONDS: Readonly<Record<Step, number>> = { auth: 3, proxy: 10 };
 const GRACE_SECONDS = 45;
 
+/** What Kubernetes calls `restricted`; nothing a person sets weakens it. */
+export const HARDENED_POD: Json = {
+  runAsNonRoot: true,
+  runAsUser: USER_ID,
+  runAsGroup: USER_ID,
+  fsGroup: USER_ID,
+  fsGroupChangePolicy: 'OnRootMismatch',
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+export const HARDENED_CONTAINER: Json = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+};
+
 /** The template for revision `revision`, whose files are in the ConfigMap `configMap`. */
 export function podTemplate(plan: ClusterPlan, step: Step, revision: string, configMap: string): Json {
   const { key, spec } = plan;
@@ -50,14 +65,7 @@ export function podTemplate(plan: ClusterPlan, step: Step, revision: string, con
       automountServiceAccountToken: step === 'auth',
       enableServiceLinks: false,
       terminationGracePeriodSeconds: GRACE_SECONDS,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: USER_ID,
-        runAsGroup: USER_ID,
-        fsGroup: USER_ID,
-        fsGroupChangePolicy: 'OnRootMismatch',
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
+      securityContext: HARDENED_POD,
       ...pullSecrets(plan),
       ...placement(plan, step),
       containers: [container(plan, step)],
@@ -81,11 +89,7 @@ function container({ spec, image, tlsSecret }: ClusterPlan, step: Step): Json {
     ...(knobs.env === undefined || knobs.env.length === 0 ? {} : { env: knobs.env }),
     ports: [step === 'auth' ? port('auth', AUTH_PORT) : port('web', WEB_PORT), port('diag', DIAG_PORT)],
     resources: knobs.resources ?? { requests: { cpu: '100m', memory: '256Mi' } },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: HARDENED_CONTAINER,
     startupProbe: probe('/healthz', { periodSeconds: 2, failureThreshold: 150 }),
     livenessProbe: probe('/healthz', { periodSeconds: 10, failureThreshold: 6 }),
     readinessProbe: probe('/readyz', { periodSeconds: 5, failureThreshold: 3 }),
