@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { heartbeat } from '#core/api/join.ts';
 import { caPin } from '#core/certs/x509/pin.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
@@ -11,10 +11,13 @@ import type { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
+import { FakeClock } from '#test/kit/clock.ts';
+import { makePodTokenKey, podTokenJwks, signPodToken } from '#test/kit/pod-tokens.ts';
+import { until } from '#test/kit/until.ts';
 import { openCredentialDir } from './credentials-dir.ts';
 import type { HostRecord } from './credentials.ts';
-import { renewalTime } from './member/membership.ts';
-import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from './join.ts';
+import { renewalTime, startMembership } from './member/membership.ts';
+import { becomeMember, openHostApi, renewIdentity, type JoinOptions, type JoinProof } from './join.ts';
 
 const TOKEN = 'e94d68a8a1e5821dbd79d03a960644f0';
 let house: TestAuth;
@@ -190,4 +193,68 @@ it('S36 ok: neither token nor keys are in the log', async () => {
   for (const secret of [TOKEN, 'PRIVATE KEY', record.tls_private_key.slice(30, 60)]) {
     expect(text).not.toContain(secret);
   }
+});
+
+describe('by a proof of the machine itself', () => {
+  const key = makePodTokenKey('ec');
+  const rules = (...accounts: string[]): object => ({
+    roles: ['node'],
+    join_method: 'kubernetes',
+    kubernetes: {
+      type: 'static_jwks',
+      allow: accounts.map((name) => ({ service_account: `apps:${name}` })),
+      static_jwks: { jwks: podTokenJwks(key) },
+    },
+  });
+  const issuedAt = (): number => Math.floor(house.clock.now() / 1000);
+  const prove = async (): Promise<JoinProof> => ({
+    method: 'kubernetes',
+    token: 'agents',
+    idToken: new Secret(signPodToken(key, { issuedAt: issuedAt() })),
+  });
+
+  it('ok: the proof is made when it is known who gets it, and is not kept', async () => {
+    await house.put('token', 'agents', rules('agent'));
+    let proofs = 0;
+    const counted = async (): Promise<JoinProof> => {
+      proofs += 1;
+      return await prove();
+    };
+    const pin = `sha256:${'0'.repeat(64)}`;
+    const about = options({ token: undefined, prove: counted });
+    expect((await refusal(becomeMember({ ...about, caPins: [pin] }))).code).toBe('CA_PIN_MISMATCH');
+    expect((await refusal(becomeMember({ ...about, authServers: ['127.0.0.1:1'] }))).code).toBe(
+      'UNAVAILABLE',
+    );
+    expect(proofs).toBe(0);
+    const record = await becomeMember(about);
+    expect(proofs).toBe(1);
+    await beat(record);
+    await becomeMember(about);
+    expect(proofs).toBe(1);
+    expect(JSON.stringify(record)).not.toContain('agents');
+  });
+
+  it('ok: a pod tries on until the rules let it in; a secret that is wrong is given up', async () => {
+    await house.put('token', 'agents', rules('other'));
+    const clock = new FakeClock(house.clock.now());
+    const member = startMembership({ ...options({ token: undefined, prove }), clock });
+    await until('a refusal', () => member.problem() !== undefined);
+    expect(member.problem()).toContain('join token is not valid');
+    await house.put('token', 'agents', rules('agent'));
+    await until('another attempt', async () => {
+      await clock.advance(60_000);
+      return member.record() !== undefined;
+    });
+    await member.close();
+    const wrong = startMembership({
+      ...options({
+        store: openCredentialDir(mkdtempSync(join(folder, 'b-'))),
+        token: new Secret('unknown-token'),
+      }),
+      clock,
+    });
+    await expect(wrong.failed).rejects.toMatchObject({ code: 'BAD_JOIN_TOKEN' });
+    await wrong.close();
+  });
 });
