@@ -2,6 +2,7 @@
 // real auth services in this process.
 import { mirrorControllers } from '#operator/mirror/controller.ts';
 import { openHouses, type Houses } from '#operator/house/houses.ts';
+import type { Proof } from '#operator/house/house.ts';
 import { houseController } from '#operator/house/controller.ts';
 import { CLUSTER } from '#operator/crds/cluster.ts';
 import { MIRRORS } from '#operator/crds/mirror.ts';
@@ -41,6 +42,8 @@ export interface OperatorOptions {
   /** Which operator it is; default `op-1`. */
   readonly id?: string;
   readonly log?: Log;
+  /** How it joins; default: with a token that `startAuthForOperators` knows. */
+  readonly proof?: (key: ObjectKey) => Proof;
 }
 
 /** Resolves when the controllers are at work; the caller closes it. */
@@ -50,7 +53,7 @@ export async function startOperatorUnderTest(options: OperatorOptions): Promise<
   const runtime = openRuntime({ kube, clock: systemClock, log, metrics: new Registry(), operator });
   const houses = openHouses({
     kinds: MIRRORS.map(({ kind }) => kind),
-    proof: () => ({ token: new Secret(OPERATOR_TOKEN) }),
+    proof: options.proof ?? (() => ({ token: new Secret(OPERATOR_TOKEN) })),
     addressOf,
     nodeName: id,
     clock: systemClock,
