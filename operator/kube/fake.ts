@@ -93,7 +93,7 @@ class Fake implements FakeKube {
   }
 
   readonly get: Kube['get'] = (type, key, signal) =>
-    this.#call({ verb: 'get', type, key }, () => this.#require(type, key).object, signal);
+    this.#call({ verb: 'get', type, key }, () => this.#stored(type, key).object, signal);
 
   readonly list: Kube['list'] = (type, selection, signal) =>
     this.#call(
@@ -133,7 +133,7 @@ class Fake implements FakeKube {
     return this.#call(
       call,
       () => {
-        const stored = this.#require(type, key);
+        const stored = this.#stored(type, key);
         requireSame(stored, object.metadata);
         return this.#update(stored, { ...object, status: stored.object['status'] });
       },
@@ -153,7 +153,7 @@ class Fake implements FakeKube {
     return this.#call(
       call,
       () => {
-        const stored = this.#require(type, key);
+        const stored = this.#stored(type, key);
         requireSame(stored, object.metadata);
         return this.#merge(stored, { status: object['status'] }, { ...options, part: 'status' });
       },
@@ -163,7 +163,7 @@ class Fake implements FakeKube {
 
   readonly patch: Kube['patch'] = (type, key, patch) =>
     this.#call({ verb: 'patch', type, key, body: patch }, () => {
-      const stored = this.#require(type, key);
+      const stored = this.#stored(type, key);
       requireSame(stored, (patch['metadata'] ?? {}) as Partial<KubeObject['metadata']>);
       const patched = mergePatch(stored.object, patch) as KubeObject;
       return this.#update(stored, { ...patched, status: stored.object['status'] });
@@ -192,7 +192,7 @@ class Fake implements FakeKube {
     return this.#call(
       call,
       () => {
-        this.#require(SERVICE_ACCOUNTS, key);
+        this.#stored(SERVICE_ACCOUNTS, key);
         return new Secret(`fake-token:${key.namespace ?? ''}:${key.name}:${request.audience}`);
       },
       signal,
@@ -209,7 +209,7 @@ class Fake implements FakeKube {
     const stored = this.#store.find(type, key);
     if (stored === undefined) this.#createNew(type, object, 'somebody');
     else this.#update(stored, { ...object, status: stored.object['status'] }, 'somebody');
-    const written = this.#require(type, key);
+    const written = this.#stored(type, key);
     if (object['status'] === undefined) return written.object;
     return this.#update(written, { ...written.object, status: object['status'] }, 'somebody');
   }
@@ -254,7 +254,7 @@ class Fake implements FakeKube {
     return { type, key: { namespace, name } };
   }
 
-  #require(type: ObjectType, key: ObjectKey): StoredObject {
+  #stored(type: ObjectType, key: ObjectKey): StoredObject {
     const found = this.#store.find(type, key);
     if (found !== undefined) return found;
     throw new GatehouseError('NOT_FOUND', `${type.plural} "${key.name}" not found`);

@@ -23,6 +23,8 @@ export interface Leader {
   /** Resolves with the reason when it may not act any more, after it was acquired. What acts must end within GRACE_MS. */
   readonly lost: Promise<GatehouseError>;
   isLeader(): boolean;
+  /** Why it does not even know who leads; empty when it does. */
+  problems(): readonly string[];
   /** Lets go of the lease, so that another need not wait. Call it when nothing acts any more. */
   close(): Promise<void>;
 }
@@ -55,6 +57,7 @@ class LeaseHolder implements Leader {
   readonly #lost = Promise.withResolvers<GatehouseError>();
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
+  #problem: string | undefined = 'the lease of the leader was not read yet';
   #state: 'waiting' | 'leading' | 'over' = 'waiting';
   #giveUp: Timer | undefined;
   /** The lease as it was when it last changed, and whether it has stood still for as long as it lasts. */
@@ -78,6 +81,10 @@ class LeaseHolder implements Leader {
     return this.#state === 'leading';
   }
 
+  problems(): readonly string[] {
+    return this.#problem === undefined ? [] : [this.#problem];
+  }
+
   async close(): Promise<void> {
     const wasLost = this.#state === 'over';
     this.#state = 'over';
@@ -95,8 +102,10 @@ class LeaseHolder implements Leader {
     while (!signal.aborted) {
       try {
         await this.#round();
+        this.#problem = undefined;
       } catch (error) {
         if (signal.aborted) return;
+        this.#problem = `cannot read or write the lease "${this.#options.lease.name}": ${error instanceof Error ? error.message : 'unknown error'}`;
         log.warn(
           { err: error, isLeader: this.isLeader() },
           'the lease of the leader could not be read or written',

@@ -65,9 +65,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'wire',
       'recordings',
       'daemon/main.ts',
-      'operator/main.ts',
+      'daemon/operator.ts',
     ],
-    why: 'commands reach auth through the client only; `gatehouse start` and `gatehouse operator` open their process by its main.ts',
+    why: 'commands reach auth through the client only; `gatehouse start` and `gatehouse operator` are run by the daemon room',
     testsAlso: ['operator', 'auth', 'storage', 'events', 'join', 'agent', 'daemon', 'proxy'],
   },
   daemon: {
@@ -79,8 +79,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'auth/main.ts',
       'agent/main.ts',
       'proxy/main.ts',
+      'operator/main.ts',
     ],
-    why: 'it opens the services of a config by their main.ts, gives them what the machine proves itself with, and closes them',
+    why: 'it opens the services of a config, and the operator, by their main.ts, gives them what the machine proves itself with, and closes them',
     testsAlso: [
       'kinds',
       'client',

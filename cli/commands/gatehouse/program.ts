@@ -20,6 +20,11 @@ export const gatehouse: Program<GatehouseContext> = {
       load: async () => (await import('./start.ts')).start,
     },
     {
+      name: 'operator',
+      says: 'Run the operator of Kubernetes, in the foreground.',
+      load: async () => (await import('./operator.ts')).operator,
+    },
+    {
       name: 'configure',
       says: 'Print a commented configuration file, or write it.',
       load: async () => (await import('./configure.ts')).configure,
