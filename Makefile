@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/node_modules/node/bin:$(PAT
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: ## Install what is missing: Debian packages (as root), npm packages, the pinned node
@@ -18,6 +18,26 @@ setup: ## Install what is missing: Debian packages (as root), npm packages, the 
 .PHONY: up
 up: setup ## Start an all-in-one cluster in the foreground, with its data in .cache/up
 	@exec hack/up.sh
+
+.PHONY: cluster-up
+cluster-up: setup ## Start a single-node Kubernetes for tests, which stays until cluster-down (as root)
+	@hack/cluster/up.sh
+
+.PHONY: cluster-down
+cluster-down: ## Stop it and leave nothing of it
+	@hack/cluster/down.sh
+
+.PHONY: cluster-env
+cluster-env: ## Print the lines that a shell needs to use it
+	@hack/cluster/env.sh
+
+.PHONY: image
+image: setup ## Build the container image (as root), tell its size and start time, load it into that cluster
+	@built=$$(hack/image/build.sh --report) && hack/cluster/load.sh --if-up "$$(echo "$$built" | head -n 1)"
+
+.PHONY: programs
+programs: setup
+	@hack/cluster/build.sh >/dev/null
 
 .PHONY: static
 static:
@@ -34,8 +54,12 @@ unit: ## The tests beside the code (under a minute)
 	@vitest run --project unit
 
 .PHONY: test
-test: setup static ## Everything: setup, check, then unit, rooms, end-to-end and fuzz tests in one run
+test: setup static programs ## Everything: setup, check, then unit, rooms, end-to-end and fuzz tests in one run
 	@vitest run
+
+.PHONY: e2e
+e2e: setup ## The stories on Kubernetes alone, with the time of each phase
+	@hack/e2e.sh
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for longer: GATEHOUSE_FUZZ_SECONDS each (60), GATEHOUSE_FUZZ_SEED to replay

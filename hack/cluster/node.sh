@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The first process of the node: runs in mount, PID, network and UTS namespaces of its own (see up.sh), starts the daemons
 # in the order of their needs, which avoids their back-offs, and reaps orphans. When it is killed the kernel ends all else.
+# Usage: node.sh NAME, which only says whose it is; the rest is in the environment.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=hack/cluster/places.sh
@@ -110,24 +111,24 @@ own_network() {
 
 declare -A names
 start() {
-  local name=$1
+  local daemon=$1
   shift
-  "$@" >"$logs/$name.log" 2>&1 &
-  names[$!]=$name
-  say "start $name"
+  "$@" >"$logs/$daemon.log" 2>&1 &
+  names[$!]=$daemon
+  say "start $daemon"
 }
 
 wait_for() {
-  local name=$1
+  local what=$1
   shift
   for _ in $(seq 1200); do
     if "$@" >/dev/null 2>&1; then
-      say "ready $name"
+      say "ready $what"
       return
     fi
     sleep 0.1
   done
-  say "LATE $name"
+  say "LATE $what"
   return 1
 }
 

@@ -17,10 +17,10 @@ sources=$(
 )
 bin=$cache/kubernetes/$kubernetes-$sources
 
-# The running cluster: one per machine. A /16 that nobody else on this machine uses.
-name=gatehouse
+# The running cluster. A second one beside it needs another name, of ten letters at most, and another /16.
+name=${GATEHOUSE_CLUSTER:-gatehouse}
 net=${GATEHOUSE_CLUSTER_NET:-10.231}
-state=/var/lib/gatehouse-cluster
+state=/var/lib/$name-cluster
 logs=$state/logs
 pki=$state/pki
 # Those for whom the cluster is up: processes by their ids, and "hand" for a person. Empty: it goes down.
@@ -35,7 +35,7 @@ api_service_ip=$net.128.1
 dns_ip=$net.128.10
 node=$name-node
 server=https://$node_ip:6443
-cgroup=gatehouse-cluster # of the node, in every hierarchy
+cgroup=$name-cluster # of the node, in every hierarchy
 
 fail() {
   echo "cluster: $*" >&2
@@ -44,11 +44,11 @@ fail() {
 
 # What a step took, on stderr: phase NAME COMMAND... A script may set $advice for when one fails.
 phase() {
-  local name=$1 began
+  local step=$1 began
   began=$(date +%s%N)
   shift
-  "$@" || fail "$name failed${advice:+; $advice}"
-  printf 'cluster: %-44s %7.1f s\n' "$name" "$((($(date +%s%N) - began) / 1000000))e-3" >&2
+  "$@" || fail "$step failed${advice:+; $advice}"
+  printf 'cluster: %-44s %7.1f s\n' "$step" "$((($(date +%s%N) - began) / 1000000))e-3" >&2
 }
 
 need_root() {
@@ -59,7 +59,7 @@ need_root() {
 node_pid() {
   local pid
   pid=$(cat "$pid_file" 2>/dev/null) || return 0
-  ! tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'cluster/node.sh ' || echo "$pid"
+  ! { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q "cluster/node.sh $name " || echo "$pid"
 }
 
 # Changes of directory by nsenter: give absolute paths.
@@ -67,6 +67,6 @@ in_node() { nsenter -t "$(node_pid)" -m -n -p -u -- "$@"; }
 
 # One bringing up or down at a time; the lock is kept by file descriptor 9 until this script ends.
 take_lock() {
-  exec 9>/run/lock/gatehouse-cluster.lock
+  exec 9>"/run/lock/$name-cluster.lock"
   flock -n 9 || { echo "cluster: waiting for another up or down" >&2 && flock 9; }
 }

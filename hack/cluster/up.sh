@@ -58,7 +58,7 @@ make_images() {
 
 start_node() {
   local pid
-  setsid unshare --mount --propagation private --pid --fork --net --uts "$here/node.sh" \
+  setsid unshare --mount --propagation private --pid --fork --net --uts "$here/node.sh" "$name" \
     >"$logs/node.log" 2>&1 </dev/null 9>&- &
   for _ in $(seq 600); do
     pid=$(node_pid)

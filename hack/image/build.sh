@@ -156,8 +156,8 @@ start_three_times() {
 if [ "$report" = yes ] && [ "$variant" != broken ]; then
   phase "image: compressed, to know its size" compressed_size
   phase "image: three starts, to know their time" start_three_times
-  printf 'image: gatehouse:%s %s MB compressed, ready %s ms after its start (the middle of three)\n' \
-    "$tag" "$(($(cat "$work/size") / 1000000))" "$(sed -n 2p "$work/starts")" >&2
+  printf 'image: gatehouse:%s %s MB compressed, ready %s ms after its start (the middle of three)\nimage: %s\n' \
+    "$tag" "$(($(cat "$work/size") / 1000000))" "$(sed -n 2p "$work/starts")" "$store/gatehouse-$tag.tar" >&2
 fi
 
 printf '%s\ngatehouse:%s\n%s\n' "$store/gatehouse-$tag.tar" "$tag" "$version"

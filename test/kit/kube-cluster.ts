@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { afterAll } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
 import { kubePrograms, run } from './kube-programs.ts';
 
 const HACK = fileURLToPath(new URL('../../hack/', import.meta.url));
@@ -23,8 +24,9 @@ export interface KubeCluster {
   /** Makes a namespace `<prefix>-<random>`, which is deleted after the tests of this file. */
   namespace(prefix: string): Promise<string>;
   /**
-   * The product's image in the cluster, built from this checkout when it changed. `variant`: `next` says a later patch
-   * version of itself, `broken` ends at once with an error. An existing cluster gets it from GATEHOUSE_E2E_IMAGE.
+   * The product's image in the cluster, built from this checkout. `next` says of itself that it is the next patch version;
+   * `broken`, a candidate of that, ends at once. Tags are versions. An existing cluster has them in a registry, under the
+   * repository that GATEHOUSE_E2E_IMAGE names.
    */
   image(variant?: ImageVariant): Promise<Image>;
   /** Pods, events and the ends of the logs of a namespace, for the message of a failure. */
@@ -114,10 +116,9 @@ class Cluster implements KubeCluster {
     if (this.isExisting) return existingImage(variant);
     const words = variant === undefined ? [] : [`--variant=${variant}`];
     const built = await run(`${HACK}image/build.sh`, words, { showProgress: true });
-    const [archive = '', name = '', version = ''] = built.trim().split('\n');
+    const [archive = '', , version = ''] = built.trim().split('\n');
     await run(`${HACK}cluster/load.sh`, [archive], { showProgress: true });
-    const [repository = '', tag = ''] = name.split(':');
-    return { repository, tag, version };
+    return { repository: 'gatehouse', tag: version, version };
   }
 
   async explain(namespace: string): Promise<string> {
@@ -144,13 +145,14 @@ class Cluster implements KubeCluster {
   }
 }
 
-/** `registry/gatehouse:0.1.0`; variants are expected beside it, with their names at the end of the tag. */
+/** The versions are those that hack/image/build.sh gives. */
 function existingImage(variant: ImageVariant | undefined): Image {
-  const given = process.env['GATEHOUSE_E2E_IMAGE'] ?? '';
-  const colon = given.lastIndexOf(':');
-  if (colon < 1)
-    throw new Error('set GATEHOUSE_E2E_IMAGE to repository:tag of the image that the cluster can pull');
-  const version = given.slice(colon + 1);
-  const tag = variant === undefined ? version : `${version}-${variant}`;
-  return { repository: given.slice(0, colon), tag, version };
+  const repository = process.env['GATEHOUSE_E2E_IMAGE'];
+  if (repository === undefined) {
+    throw new Error('set GATEHOUSE_E2E_IMAGE to the repository of the images (CONTRIBUTING.md)');
+  }
+  const [major = '0', minor = '0', patch = '0'] = manifest.version.split('.');
+  const next = `${major}.${minor}.${Number(patch) + 1}`;
+  const version = { now: manifest.version, next, broken: `${next}-broken` }[variant ?? 'now'];
+  return { repository, tag: version, version };
 }
