@@ -116,9 +116,7 @@ async function readSecret(
     : undefined;
 }
 
-interface Written {
-  readonly finding: Finding;
-  readonly again?: number;
+interface Written extends Pick<Found, 'finding' | 'again'> {
   readonly wants: Pick<Interest, 'resources' | 'isWaiting'>;
 }
 
@@ -184,20 +182,22 @@ const RACES: readonly Code[] = ['CONDITION_FAILED', 'ALREADY_EXISTS', 'NOT_FOUND
 
 /** What a failed call means for the object. */
 export function refused(
-  { kind, envelope }: Pick<Look, 'kind' | 'envelope'>,
+  { kind, envelope, object }: Pick<Look, 'kind' | 'envelope' | 'object'>,
   error: unknown,
-): { readonly finding: Finding; readonly again?: number } {
+): Pick<Found, 'finding' | 'again'> {
   const finding = findingOf(kind, error, envelope.secretRefs.length > 0);
   if (finding !== undefined) return { finding };
   if (!isCode(error)) throw error;
   const { code } = error;
   const isRace = RACES.includes(code);
+  const again = isRace ? AGAIN_SOON_MS : AGAIN_LATER_MS;
+  if (!isRace && isReadyAsIs(object)) return { again };
   const message = isRace
     ? 'the resource is being changed by somebody else'
     : `the auth service cannot do it at present (${code})`;
   return {
     finding: { is: 'waiting', reason: isRace ? 'Changing' : 'ClusterUnreachable', message },
-    again: isRace ? AGAIN_SOON_MS : AGAIN_LATER_MS,
+    again,
   };
 }
 

@@ -1,0 +1,92 @@
+// A thousand GatehouseRole objects on a real API server: from apply to all ready, what they cost the API server, how long
+// drift lasts, and what an idle operator asks.
+import { systemClock, sleep } from '#core/clock.ts';
+import { conditionsOf, mirrorObject, mirrorType, NAMESPACE } from '../kit/operator-house.ts';
+import { startOperatorOnKube, type OperatorOnKube } from '../kit/operator-kube.ts';
+import { until } from '../kit/until.ts';
+import { median, printHeading, time } from './kit.ts';
+
+const COUNT = 1000;
+const DRIFTS = 100;
+const IDLE_MS = 30_000;
+const TARGET_MS = 60_000;
+const TARGET_DRIFT_MS = 5_000;
+const WAIT_MS = 600_000;
+
+printHeading('operator: mirrors');
+const house = await startOperatorOnKube();
+try {
+  const isGood = [await readyTime(house), await driftTime(house), await idleCalls(house)];
+  if (isGood.includes(false)) process.exitCode = 1;
+} finally {
+  await house.close();
+}
+
+async function readyTime({ person, operator, calls }: OperatorOnKube): Promise<boolean> {
+  const key = { namespace: NAMESPACE, name: 'main' };
+  await until('member', () => operator.houses.connection(key).state === 'connected', WAIT_MS);
+  const from = calls.length;
+  const cpu = process.cpuUsage();
+  const spent = await time(async () => {
+    for (let at = 0; at < COUNT; at += 50) {
+      const names = Array.from({ length: 50 }, (_, n) => `bench-${at + n}`);
+      await Promise.all(
+        names.map((name) =>
+          person.create(mirrorObject('role', name, { spec: { allow: { logins: ['root'] } } })),
+        ),
+      );
+    }
+    await until('all are ready', async () => (await countReady(person)) === COUNT, WAIT_MS);
+  });
+  await until('idle', () => operator.runtime.isIdle(), WAIT_MS);
+  const made = calls.slice(from).filter((call) => !call.startsWith('watch'));
+  const { user, system } = process.cpuUsage(cpu);
+  console.log(
+    `${COUNT} roles from create to all ready: ${seconds(spent)} (target ${seconds(TARGET_MS)}); calls to the API server: ${(made.length / COUNT).toFixed(2)} per object; processor: ${seconds((user + system) / 1000)} of this process (operator, auth and creator)`,
+  );
+  return spent < TARGET_MS;
+}
+
+async function countReady(person: OperatorOnKube['person']): Promise<number> {
+  const { items } = await person.list(mirrorType('role'), { namespace: NAMESPACE });
+  return items.filter((item) => conditionsOf(item) === 'Ready=True Applied').length;
+}
+
+async function driftTime({ auth }: OperatorOnKube): Promise<boolean> {
+  const times: number[] = [];
+  for (let n = 0; n < DRIFTS; n++) {
+    const name = `bench-${n * 7}`;
+    const drifted = {
+      kind: 'role',
+      version: 'v7',
+      metadata: { name },
+      spec: { allow: { logins: ['drift'] } },
+    };
+    await auth.call(auth.admin, 'PUT', `/v1/resources/roles/${name}`, drifted);
+    const isRepaired = (): boolean =>
+      JSON.stringify(auth.auth.state.get('role', name)?.spec).includes('root');
+    times.push(
+      await time(async () => {
+        await until('repaired', isRepaired, WAIT_MS);
+      }),
+    );
+  }
+  const p99 = times.toSorted((a, b) => a - b)[Math.ceil(DRIFTS * 0.99) - 1] ?? 0;
+  console.log(
+    `drift, from the answer to whoever made it until it is repaired: median ${median(times).toFixed(0)} ms, p99 ${p99.toFixed(0)} ms (target ${TARGET_DRIFT_MS} ms)`,
+  );
+  return p99 < TARGET_DRIFT_MS;
+}
+
+async function idleCalls({ operator, calls }: OperatorOnKube): Promise<boolean> {
+  await until('idle', () => operator.runtime.isIdle(), WAIT_MS);
+  const from = calls.length;
+  await sleep(systemClock, IDLE_MS);
+  const made = calls.length - from;
+  console.log(`idle with ${COUNT} objects: ${made} calls to the API server in ${seconds(IDLE_MS)}`);
+  return made * 1000 < IDLE_MS;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
