@@ -1,7 +1,7 @@
 // The operator as a member of one Gatehouse cluster: finds its auth service, joins it, follows what it has, and begins
 // anew when the identity is no longer worth anything (it expired while auth was away, or auth lost it).
 //
-//   unreachable ──(authority learned, pin right)──> joining ──> connected ──(silent for a minute, yet auth answers)──┐
+//   unreachable ──(authority learned, pin right)──> joining ──> connected ──(silent for a while, yet auth answers)───┐
 //       ^                                                                                                            │
 //       └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 import type { Api } from '#client/api.ts';
@@ -51,9 +51,11 @@ export interface HouseOptions {
 }
 
 const BACKOFF = { firstMs: 500, maxMs: 5_000 };
-const LOOK_MS = 20_000;
+const LOOK_MS = 5_000;
 /** Three signs of life, and time to connect again. */
-const SILENCE_MS = 60_000;
+const SILENCE_MS = 45_000;
+/** To strangers, after which its silence to the operator is no accident. */
+const ENOUGH_ANSWERS = 3;
 
 export class House {
   readonly #options: HouseOptions;
@@ -97,7 +99,9 @@ export class House {
   /** Of who answers there for the first time, the authority is kept, and nobody else is taken after that. */
   async #findAuth(): Promise<void> {
     const authorities = await learnAuthorities(this.#options.address, this.#pins);
-    if (this.#pins.length === 0) this.#pins = authorities.map((pem) => caPin(derFromPem(pem)));
+    if (this.#pins.length > 0) return;
+    this.#pins = authorities.map((pem) => caPin(derFromPem(pem)));
+    this.#options.log.info({ caPins: this.#pins }, 'first contact with the auth service of a cluster');
   }
 
   async #stay(connected: () => void): Promise<void> {
@@ -138,22 +142,35 @@ export class House {
       await this.#unlessClosed(copy.ready);
       connected();
       const call: Api['call'] = (...request) => membership.api().call(...request);
-      this.#become({ state: 'connected', api: { call }, copy, caPins: this.#pins });
-      await this.#whileAlive(copy);
+      await this.#whileTaken(copy, () =>
+        this.#become({ state: 'connected', api: { call }, copy, caPins: this.#pins }),
+      );
     } finally {
       await copy.close();
     }
   }
 
-  /** Returns when auth answers to strangers, but has been silent to this identity. */
-  async #whileAlive(copy: HouseCopy): Promise<void> {
-    const { clock } = this.#options;
-    for (;;) {
+  /** Rejects when auth answers to strangers, but stays silent to this identity; waits for it while it is away. */
+  async #whileTaken(copy: HouseCopy, connected: () => void): Promise<void> {
+    const { clock, address } = this.#options;
+    connected();
+    for (let answers = 0; answers < ENOUGH_ANSWERS;) {
       await sleep(clock, LOOK_MS, this.#closing.signal);
-      if (clock.now() - (copy.heardAt() ?? 0) < SILENCE_MS) continue;
-      await this.#findAuth();
-      throw new GatehouseError('UNAVAILABLE', 'the auth service takes the identity of the operator no more');
+      if (clock.now() - (copy.heardAt() ?? 0) < SILENCE_MS) {
+        answers = 0;
+        if (this.#connection.state === 'connecting') connected();
+        continue;
+      }
+      try {
+        await this.#findAuth();
+        answers++;
+      } catch (error) {
+        if (!isCode(error, 'UNAVAILABLE')) throw error;
+        answers = 0;
+        this.#become({ state: 'connecting', message: messageOf(error, address) });
+      }
     }
+    throw new GatehouseError('UNAVAILABLE', 'the auth service takes the identity of the operator no more');
   }
 
   #followPins(pins: readonly string[]): void {
@@ -163,8 +180,11 @@ export class House {
   }
 
   #become(connection: Connection): void {
+    const { state } = this.#connection;
+    const isSame =
+      state === 'connecting' && connection.state === state && connection.message === this.#connection.message;
     this.#connection = connection;
-    this.#options.onState();
+    if (!isSame) this.#options.onState();
   }
 
   #unlessClosed(wait: Promise<void>): Promise<void> {

@@ -83,8 +83,10 @@ class MirrorReconciler {
     this.#houses = houses;
     houses.onChange((cluster, changes) => {
       const text = textOf(cluster);
+      // The connection changed: what happened meanwhile is in no change.
+      if (changes.length === 0) this.#wake(this.#interests.allOf(text));
       for (const { key } of changes) {
-        for (const who of this.#interests.concernedBy(text, key)) context.enqueue(this.name, who);
+        this.#wake(this.#interests.concernedBy(text, key));
       }
       this.#wakeWaiting(text);
     });
@@ -120,7 +122,7 @@ class MirrorReconciler {
     const left = await removeMade(look);
     if (left !== 'done') return left;
     this.#settled.forget(look.owner.id);
-    await this.#setFinalizers(
+    await this.#letGo(
       object,
       finalizers.filter((one) => one !== MIRROR_FINALIZER),
     );
@@ -145,16 +147,19 @@ class MirrorReconciler {
     await this.#setFinalizers(object, [...finalizers, MIRROR_FINALIZER]);
   }
 
-  async #setFinalizers(object: KubeObject, finalizers: readonly string[]): Promise<void> {
-    const { resourceVersion } = object.metadata;
-    const key = keyOf(object);
+  async #letGo(object: KubeObject, finalizers: readonly string[]): Promise<void> {
     try {
-      this.#note(
-        await this.#context.kube.patch(this.#mirror.type, key, { metadata: { finalizers, resourceVersion } }),
-      );
+      await this.#setFinalizers(object, finalizers);
     } catch (error) {
       if (!isCode(error, 'NOT_FOUND')) throw error;
     }
+  }
+
+  async #setFinalizers(object: KubeObject, finalizers: readonly string[]): Promise<void> {
+    const { resourceVersion } = object.metadata;
+    const { kube } = this.#context;
+    const patch = { metadata: { finalizers, resourceVersion } };
+    this.#note(await kube.patch(this.#mirror.type, keyOf(object), patch));
   }
 
   /** Writes the status if it is another than before, and an event if it says something new. */
@@ -198,11 +203,15 @@ class MirrorReconciler {
     return seen;
   }
 
+  #wake(keys: readonly ObjectKey[]): void {
+    for (const key of keys) this.#context.enqueue(this.name, key);
+  }
+
   #wakeWaiting(cluster: string): void {
     if (this.#gathering.has(cluster) || this.#interests.waitingFor(cluster).length === 0) return;
     const wake = (): void => {
       this.#gathering.delete(cluster);
-      for (const who of this.#interests.waitingFor(cluster)) this.#context.enqueue(this.name, who);
+      this.#wake(this.#interests.waitingFor(cluster));
     };
     this.#gathering.set(cluster, this.#context.clock.after(GATHER_MS, wake));
   }

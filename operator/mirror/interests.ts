@@ -38,6 +38,13 @@ export class Interests {
     return [...(this.#byResource.get(`${cluster} ${resource}`)?.values() ?? [])];
   }
 
+  /** Everybody who stands for something in the cluster, or waits for something of it. */
+  allOf(cluster: string): readonly ObjectKey[] {
+    return [...this.#of.values()]
+      .filter(({ interest }) => interest.cluster === cluster)
+      .map(({ who }) => who);
+  }
+
   waitingFor(cluster: string): readonly ObjectKey[] {
     return [...(this.#waiting.get(cluster)?.values() ?? [])];
   }

@@ -30,7 +30,7 @@ export interface Look {
   readonly object: KubeObject;
   readonly envelope: Envelope;
   readonly owner: Owner;
-  /** Makes sure that the object stays until what is made now is removed again. */
+  /** Makes sure that the object stays until what is made now is removed again; rejects when it is gone. */
   hold(): Promise<void>;
 }
 
@@ -141,10 +141,10 @@ async function write(
     const finding = { ...invalid(problemLines(problems, envelope)), is: 'waiting' } as const;
     return { finding, wants: { resources, isWaiting: true } };
   }
+  await look.hold();
   try {
     const document = marked(resource as unknown as Readonly<Record<string, unknown>>, owner);
     const isThere = settled.has(owner.id, document, present?.metadata.revision);
-    if (!isThere) await look.hold();
     const revision = isThere
       ? present?.metadata.revision
       : await writeAndFollow(connection, document, decision.do === 'create' ? 'create' : decision);
