@@ -112,9 +112,17 @@ first_start() {
 
 lower_layers() { echo "$work/app:$work/packages:$runtime:$base"; }
 
+# Of all code and of what compiles it; the version, in package.json, is data.
+code_digest() {
+  {
+    echo "$runtime"
+    cd "$work" && find app packages -type f ! -path app/opt/gatehouse/package.json -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+  } | sha256sum | cut -c1-12
+}
+
 # What V8 writes differs from run to run: the same content takes the one that was kept, and so gives the same image.
 compile() {
-  compiled=$store/compiled-$(sha256sum "$work/app.tar" "$work/packages.tar" "$runtime.tar" | cut -c1-64 | sha256sum | cut -c1-12)
+  compiled=$store/compiled-$(code_digest)
   if [ ! -e "$compiled.tar" ]; then
     rm -f "$store"/compiled-*.tar
     mkdir -p "$work/compiled$compiled_place"

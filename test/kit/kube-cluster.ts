@@ -4,7 +4,6 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import { afterAll } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { kubePrograms, run } from './kube-programs.ts';
 
@@ -21,7 +20,7 @@ export interface KubeCluster {
   /** As admin; what it printed, or a rejection with its stderr. */
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
   helm(args: readonly string[], stdin?: string): Promise<string>;
-  /** Makes a namespace `<prefix>-<random>`, which is deleted after the tests of this file. */
+  /** Makes a namespace `<prefix>-<random>`, which close() deletes. */
   namespace(prefix: string): Promise<string>;
   /**
    * The product's image in the cluster, built from this checkout. `next` says of itself that it is the next patch version;
@@ -31,6 +30,8 @@ export interface KubeCluster {
   image(variant?: ImageVariant): Promise<Image>;
   /** Pods, events and the ends of the logs of a namespace, for the message of a failure. */
   explain(namespace: string): Promise<string>;
+  /** Has its namespaces deleted, without waiting for that; the cluster stays for the next test file. Repeatable. */
+  close(): Promise<void>;
 }
 
 export type ImageVariant = 'next' | 'broken';
@@ -48,7 +49,7 @@ export function whyNoCluster(): string | undefined {
   return 'only root can make a node; or name a cluster with GATEHOUSE_E2E_CLUSTER=existing and KUBECONFIG';
 }
 
-/** Give the hook that calls this KUBE_START_MS: the first time on a machine everything is built. */
+/** The caller closes it. Give the hook that calls this KUBE_START_MS: the first time on a machine everything is built. */
 export async function useCluster(): Promise<KubeCluster> {
   if (isExisting()) {
     const kubeconfig = process.env['KUBECONFIG'] ?? '';
@@ -88,6 +89,7 @@ class Cluster implements KubeCluster {
   readonly nodeAddress: string;
   readonly hostAddress: string | undefined;
   readonly #programs: string;
+  readonly #namespaces: string[] = [];
 
   constructor(place: Place) {
     this.kubeconfigPath = place.kubeconfig;
@@ -108,8 +110,14 @@ class Cluster implements KubeCluster {
   async namespace(prefix: string): Promise<string> {
     const name = `${prefix}-${randomBytes(3).toString('hex')}`;
     await this.kubectl(['create', 'namespace', name]);
-    afterAll(() => this.kubectl(['delete', 'namespace', name, '--wait=false', '--ignore-not-found']));
+    this.#namespaces.push(name);
     return name;
+  }
+
+  async close(): Promise<void> {
+    const names = this.#namespaces.splice(0);
+    if (names.length === 0) return;
+    await this.kubectl(['delete', 'namespace', ...names, '--wait=false', '--ignore-not-found']);
   }
 
   async image(variant?: ImageVariant): Promise<Image> {
