@@ -2,6 +2,8 @@
 // pods that run it can do no more than they need.
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
+import { operator as operatorCommand } from '#cli/commands/gatehouse/operator.ts';
+import { start } from '#cli/commands/gatehouse/start.ts';
 import { OWN_SERVICE_ACCOUNT, rulesOf, type PolicyRule } from '#operator/rbac.ts';
 import { KUBE_START_MS, kubePrograms } from '#test/kit/kube-programs.ts';
 import { at, objectsOf, only, refusal, render, type Rendered, type Values } from './render.ts';
@@ -94,6 +96,37 @@ test('ok: its custom resources are those of crds/, and stay when it is uninstall
   for (const { metadata } of rendered)
     expect(metadata.annotations).toMatchObject({ 'helm.sh/resource-policy': 'keep' });
   expect(ofKind(await operator({ crds: { install: false } }), 'CustomResourceDefinition')).toEqual([]);
+});
+
+test.each([
+  ['gatehouse', 'gatehouse'],
+  ['registry.example.com:5000/a/gatehouse', 'registry.example.com:5000/a/gatehouse'],
+  ['registry.example.com:5000/gatehouse:1', 'registry.example.com:5000/gatehouse'],
+  [`gatehouse:1@sha256:${'a'.repeat(64)}`, 'gatehouse'],
+])('ok: the operator of image %s makes clusters of %s', async (image, repository) => {
+  const args = at(
+    only(await operator({ image }), 'Deployment'),
+    'spec',
+    'template',
+    'spec',
+    'containers',
+    0,
+    'args',
+  );
+  expect(args).toContain(`--image=${repository}`);
+});
+
+test('ok: the program knows the arguments it is started with', async () => {
+  const pods = [
+    only(await operator({ watchNamespace: 'team-a' }), 'Deployment'),
+    only(await render('gatehouse-kube-agent', { proxyAddr: 'a:443', roles: 'node' }), 'StatefulSet'),
+  ];
+  for (const pod of pods) {
+    const [name, ...args] = at(pod, 'spec', 'template', 'spec', 'containers', 0, 'args') as readonly string[];
+    const command = name === 'operator' ? operatorCommand : start;
+    expect(args.length).toBeGreaterThan(0);
+    for (const arg of args) expect(Object.keys(command.flags)).toContain(/^--([a-z-]+)=/.exec(arg)?.[1]);
+  }
 });
 
 test('ok: pods cannot become more than they are', async () => {
