@@ -9,7 +9,7 @@ const PLACE = 'opt/gatehouse';
 
 /** Not asked for inside a cluster, where the operator speaks for itself; the runtime is a layer of its own. */
 const LEFT_OUT = new Set(['@kubernetes/client-node', 'node']);
-const FOR_DEVELOPMENT = /(\.(test|fuzz)\.ts|\.md)$/;
+const FOR_DEVELOPMENT = /\.(test|fuzz|child)\.ts$|\/conformance$|\.md$/;
 const NOT_RUN = /(\.md|\.map|\.d\.[cm]?ts|\.markdown)$/;
 const NOT_RUN_FOLDERS = new Set([
   'test',
