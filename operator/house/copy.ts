@@ -5,6 +5,7 @@ import { FEED_SILENCE_MS, feedKey, openWatchFeed } from '#client/watch.ts';
 import { caPin } from '#core/certs/x509/pin.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import type { Kind, Reader } from '#core/kind.ts';
 import type { Log } from '#core/log.ts';
 import { ownerOf } from '#core/owner-mark.ts';
@@ -21,6 +22,8 @@ export interface HouseCopy extends Reader {
   caPins(): readonly string[];
   /** Resolves when the copy is at the revision; UNAVAILABLE when that takes too long. */
   reached(revision: string): Promise<void>;
+  /** TOO_LARGE when auth has told more than there can be in good faith: it may be anybody's, in a cluster of many. */
+  requireBounded(): void;
   /** Milliseconds since the epoch; undefined before the first word of auth. */
   heardAt(): number | undefined;
   close(): Promise<void>;
@@ -37,12 +40,15 @@ export interface HouseCopyOptions {
 
 const BACKOFF = { firstMs: 100, maxMs: 3_000 };
 const REACH_MS = 10_000;
+/** Of one cluster, as JSON: some hundred thousand users and roles. */
+const MAX_BYTES = 128 * 1024 * 1024;
 
 /** Starts at once; the caller closes it. */
 export function openHouseCopy({ api, kinds, clock, log, onChange }: HouseCopyOptions): HouseCopy {
   const owners = new OwnerIndex();
+  const size = new Size();
   const replica = startReplica<Resource, Resource>({
-    feed: openWatchFeed(api, [...kinds, certAuthorityKind as Kind]),
+    feed: openWatchFeed(boundedStreams(api), [...kinds, certAuthorityKind as Kind]),
     decode: ({ value }) => value,
     clock,
     log,
@@ -50,7 +56,10 @@ export function openHouseCopy({ api, kinds, clock, log, onChange }: HouseCopyOpt
     idleTimeoutMs: FEED_SILENCE_MS,
   });
   replica.onChange((changes) => {
-    for (const change of changes) owners.apply(change);
+    for (const change of changes) {
+      owners.apply(change);
+      size.apply(change);
+    }
     onChange(changes);
   });
   const get = (kind: string, name: string): Resource | undefined => replica.get(feedKey(kind, name));
@@ -68,9 +77,44 @@ export function openHouseCopy({ api, kinds, clock, log, onChange }: HouseCopyOpt
     },
     caPins: () => pinsOf(get(certAuthorityKind.name, 'host') as Resource<CertAuthoritySpec> | undefined),
     reached: (revision) => replica.reached(revision, REACH_MS),
+    requireBounded: () => requireAtMost(size.bytes),
     heardAt: () => replica.stats.heardAt,
     close: () => replica.close(),
   };
+}
+
+/** A snapshot is held whole before it is the copy's. */
+function boundedStreams(api: Pick<Api, 'stream'>): Pick<Api, 'stream'> {
+  return {
+    async *stream(path, signal) {
+      let bytes = 0;
+      for await (const line of api.stream(path, signal)) {
+        if (path.startsWith('/v1/snapshot')) bytes += JSON.stringify(line).length;
+        requireAtMost(bytes);
+        yield line;
+      }
+    },
+  };
+}
+
+function requireAtMost(bytes: number): void {
+  if (bytes <= MAX_BYTES) return;
+  throw new GatehouseError(
+    'TOO_LARGE',
+    'the auth service tells of more resources than the operator can hold',
+  );
+}
+
+class Size {
+  readonly #of = new Map<string, number>();
+  bytes = 0;
+
+  apply(change: Change<Resource>): void {
+    const size = change.type === 'put' ? JSON.stringify(change.value).length : 0;
+    this.bytes += size - (this.#of.get(change.key) ?? 0);
+    if (size === 0) this.#of.delete(change.key);
+    else this.#of.set(change.key, size);
+  }
 }
 
 class OwnerIndex {

@@ -17,6 +17,7 @@ import type { Kind } from '#core/kind.ts';
 import type { Log } from '#core/log.ts';
 import type { Change } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
+import { clusterNameKind } from '#kinds/cluster-name/kind.ts';
 import { openHouseCopy, type HouseCopy } from './copy.ts';
 import { openMemoryStore } from './memory-store.ts';
 
@@ -142,7 +143,7 @@ export class House {
       await this.#unlessClosed(copy.ready);
       connected();
       const call: Api['call'] = (...request) => membership.api().call(...request);
-      await this.#whileTaken(copy, () =>
+      await this.#whileTaken(membership, copy, () =>
         this.#become({ state: 'connected', api: { call }, copy, caPins: this.#pins }),
       );
     } finally {
@@ -151,11 +152,12 @@ export class House {
   }
 
   /** Rejects when auth answers to strangers, but stays silent to this identity; waits for it while it is away. */
-  async #whileTaken(copy: HouseCopy, connected: () => void): Promise<void> {
+  async #whileTaken(membership: Membership, copy: HouseCopy, connected: () => void): Promise<void> {
     const { clock, address } = this.#options;
     connected();
     for (let answers = 0; answers < ENOUGH_ANSWERS;) {
       await sleep(clock, LOOK_MS, this.#closing.signal);
+      copy.requireBounded();
       if (clock.now() - (copy.heardAt() ?? 0) < SILENCE_MS) {
         answers = 0;
         if (this.#connection.state === 'connecting') connected();
@@ -163,9 +165,10 @@ export class House {
       }
       try {
         await this.#findAuth();
+        await requireUnlocked(membership);
         answers++;
       } catch (error) {
-        if (!isCode(error, 'UNAVAILABLE')) throw error;
+        if (!isCode(error, 'UNAVAILABLE', 'LOCKED')) throw error;
         answers = 0;
         this.#become({ state: 'connecting', message: messageOf(error, address) });
       }
@@ -198,8 +201,19 @@ export class House {
   }
 }
 
+/** LOCKED when an admin shut this identity out: another one would go round the lock. */
+async function requireUnlocked(membership: Membership): Promise<void> {
+  await membership
+    .api()
+    .get(clusterNameKind, 'cluster-name')
+    .catch((error: unknown) => {
+      if (isCode(error, 'LOCKED')) throw error;
+    });
+}
+
 function messageOf(error: unknown, address: string): string {
-  if (isCode(error, 'CA_PIN_MISMATCH')) return error.message;
+  if (isCode(error, 'CA_PIN_MISMATCH', 'TOO_LARGE')) return error.message;
+  if (isCode(error, 'LOCKED')) return `a lock is in force on the operator at the auth service ${address}`;
   if (isCode(error, 'BAD_JOIN_TOKEN', 'ACCESS_DENIED')) {
     return `the auth service at ${address} does not let the operator join; see its log`;
   }

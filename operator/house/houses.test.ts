@@ -1,10 +1,11 @@
 // The operator as a member: first contact, pins, what is followed, and getting back in after auth was away or replaced.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '#core/clock.ts';
+import { systemClock, type Clock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import { roleKind } from '#kinds/role/kind.ts';
 import type { Kind } from '#core/kind.ts';
+import { FakeClock } from '#test/kit/clock.ts';
 import type { TestAuth } from '#test/kit/auth-server.ts';
 import {
   addressOfAuth,
@@ -28,16 +29,20 @@ beforeEach(async () => {
   address = addressOfAuth(auth);
   token = OPERATOR_TOKEN;
   heard.length = 0;
-  houses = openHouses({
+  houses = housesBy(systemClock);
+});
+function housesBy(clock: Clock): Houses {
+  const opened = openHouses({
     kinds: [roleKind as Kind],
     proof: () => ({ token: new Secret(token) }),
     addressOf: () => address,
     nodeName: 'op',
-    clock: systemClock,
+    clock,
     log: silentLog,
   });
-  houses.onChange((_, changes) => heard.push(...changes.map(({ key }) => key)));
-});
+  opened.onChange((_, changes) => heard.push(...changes.map(({ key }) => key)));
+  return opened;
+}
 afterEach(async () => {
   await houses.close();
   await auth.close();
@@ -109,4 +114,44 @@ test('ok: who cannot join, or reaches nobody, says why in words that stay the sa
   address = '127.0.0.1:1';
   await houses.open(cluster());
   await says('is not reached');
+});
+
+/** Lets time pass until it holds. */
+async function comes(clock: FakeClock, what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  await until(what, async () => {
+    await clock.advance(1_000);
+    return holds();
+  });
+}
+const stateOf = (): string => {
+  const connection = houses.connection(KEY);
+  return connection.state === 'connected' ? 'connected' : connection.message;
+};
+
+test('ok: an identity that auth takes no more is replaced', async () => {
+  const clock = new FakeClock(Date.now());
+  houses = housesBy(clock);
+  await houses.open(cluster());
+  await comes(clock, 'connected', () => stateOf() === 'connected');
+  expect(await joins(auth)).toBe(1);
+  // The certificates end, and nobody could renew them.
+  auth.clock.step(400 * 86_400_000);
+  await auth.clock.advance(60_000);
+  await comes(clock, 'joined again', async () => (await joins(auth)) > 1);
+});
+
+test('S18 an operator that an admin locks out stays out, and does not join under another id', async () => {
+  const clock = new FakeClock(Date.now());
+  houses = housesBy(clock);
+  await houses.open(cluster());
+  await comes(clock, 'connected', () => stateOf() === 'connected');
+  const join = (await auth.events()).find(({ event }) => event === 'instance.join') as
+    | { host_id?: string }
+    | undefined;
+  await auth.put('lock', 'out', { target: { server_id: String(join?.host_id) } });
+  await comes(clock, 'locked', () => stateOf().startsWith('a lock is in force on the operator'));
+  await clock.advance(120_000);
+  expect(await joins(auth)).toBe(1);
+  await auth.remove('lock', 'out');
+  await comes(clock, 'connected again', () => stateOf() === 'connected');
 });
