@@ -1,7 +1,7 @@
 // Kube over HTTPS: each verb of the contract as the calls that make it.
 import { randomInt } from 'node:crypto';
 import { readLines } from '#client/lines.ts';
-import type { Clock } from '#core/clock.ts';
+import type { Clock, Timer } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { Secret } from '#core/secret.ts';
 import type {
@@ -78,17 +78,23 @@ export class HttpKube implements Kube {
       signal,
     } as const;
     const answer = await this.#transport.open({ ...call, resource: type.plural });
-    let timer = this.#clock.after(SILENCE_MS, () => answer.destroy());
+    let isSilent = false;
+    const listen = (): Timer =>
+      this.#clock.after(SILENCE_MS, () => {
+        isSilent = true;
+        answer.destroy();
+      });
+    let timer = listen();
     try {
       for await (const line of readLines(answer)) {
         timer.cancel();
         const event = eventOf(line, type);
         if (event !== undefined) yield event;
-        timer = this.#clock.after(SILENCE_MS, () => answer.destroy());
+        timer = listen();
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw error;
+      if (!isSilent) throw error;
     } finally {
       timer.cancel();
       answer.destroy();

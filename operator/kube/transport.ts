@@ -88,7 +88,7 @@ export class Transport {
       isRefused = answer.status === 401;
       const waitMs = waitBefore(call, answer, tries);
       if (waitMs === undefined) throw answer.error;
-      await sleep(this.#options.clock, waitMs, call.signal);
+      if (waitMs > 0) await sleep(this.#options.clock, waitMs, call.signal);
     }
   }
 

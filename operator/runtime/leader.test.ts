@@ -38,7 +38,7 @@ it('ok: one leads, and renews about every five seconds; the other takes over at 
   await pass(clock, 60_000);
   expect([a.isLeader(), b.isLeader(), holder(kube)]).toEqual([true, false, 'a']);
   // Reads of both, and writes of one.
-  expect((kube.calls.length - before) / 60).toBeLessThan(0.7);
+  expect((kube.calls.length - before) / 60).toBeLessThan(0.45);
   await a.close();
   expect(holder(kube)).toBe('');
   await pass(clock, 6000);

@@ -57,6 +57,8 @@ class LeaseHolder implements Leader {
   readonly #lost = Promise.withResolvers<GatehouseError>();
   readonly #end = new AbortController();
   readonly #done: Promise<void>;
+  /** As it was after our last write. */
+  #held: KubeObject | undefined;
   #problem: string | undefined = 'the lease of the leader was not read yet';
   #state: 'waiting' | 'leading' | 'over' = 'waiting';
   #giveUp: Timer | undefined;
@@ -116,20 +118,19 @@ class LeaseHolder implements Leader {
   }
 
   async #round(): Promise<void> {
-    const { kube, lease, clock } = this.#options;
+    const { clock } = this.#options;
     const calls = new AbortController();
     const timer = clock.after(CALL_MS, () => calls.abort(tooSlow()));
     const signal = AbortSignal.any([calls.signal, this.#end.signal]);
     try {
-      const found = await kube.get(LEASES, lease, signal).catch((error: unknown) => {
-        if (isCode(error, 'NOT_FOUND')) return undefined;
-        throw error;
-      });
+      // Who leads knows how the lease is, and a write of another one is a conflict.
+      const found = this.#held ?? (await this.#read(signal));
+      this.#held = undefined;
       if (!this.#mayTake(found)) return;
       // From before the call: the server may have written at once, or late.
       const heldUntil = clock.after(GIVE_UP_MS, () => this.#lose('it could not be renewed in time'));
       try {
-        await this.#write(found, signal);
+        this.#held = await this.#write(found, signal);
       } catch (error) {
         heldUntil.cancel();
         throw error;
@@ -138,11 +139,20 @@ class LeaseHolder implements Leader {
       this.#giveUp = heldUntil;
       this.#lead();
     } catch (error) {
-      // Another one was faster; next time its name stands there.
+      // Another one was faster; it is read whose name stands there.
       if (!isCode(error, 'CONDITION_FAILED', 'ALREADY_EXISTS')) throw error;
+      this.#mayTake(await this.#read(signal));
     } finally {
       timer.cancel();
     }
+  }
+
+  #read(signal: AbortSignal): Promise<KubeObject | undefined> {
+    const { kube, lease } = this.#options;
+    return kube.get(LEASES, lease, signal).catch((error: unknown) => {
+      if (isCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    });
   }
 
   #mayTake(found: KubeObject | undefined): boolean {
@@ -170,7 +180,7 @@ class LeaseHolder implements Leader {
     this.#seen = seen;
   }
 
-  async #write(found: KubeObject | undefined, signal: AbortSignal): Promise<void> {
+  async #write(found: KubeObject | undefined, signal: AbortSignal): Promise<KubeObject> {
     const { kube, lease, clock } = this.#options;
     const before = specOf(found);
     const now = new Date(clock.now()).toISOString().replace('Z', '000Z');
@@ -183,7 +193,7 @@ class LeaseHolder implements Leader {
       leaseTransitions: (before.leaseTransitions ?? 0) + (isOurs ? 0 : 1),
     };
     if (found === undefined) {
-      await kube.create(
+      return kube.create(
         {
           apiVersion: 'coordination.k8s.io/v1',
           kind: 'Lease',
@@ -192,7 +202,8 @@ class LeaseHolder implements Leader {
         },
         signal,
       );
-    } else await kube.replace({ ...found, spec }, signal);
+    }
+    return kube.replace({ ...found, spec }, signal);
   }
 
   #lead(): void {
