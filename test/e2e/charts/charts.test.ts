@@ -98,7 +98,7 @@ describe.each(CHARTS)('%s', (chart) => {
     'ok: %s has an effect',
     async (_, effect) => {
       const [before, after] = bothSides(chart, effect);
-      expect(await renderText(chart, after)).not.toBe(await renderText(chart, before));
+      expect(await renderText(chart, after)).not.toBe(await renderedOnce(chart, before));
     },
   );
 });
@@ -106,6 +106,16 @@ describe.each(CHARTS)('%s', (chart) => {
 test.each(REFUSED)('refuses: $chart $path', async ({ chart, path, value, says }) => {
   expect(await refusal(chart, put(LEAST[chart], path, value))).toContain(says);
 });
+
+/** Most rows compare with the same render. */
+const rendered = new Map<string, Promise<string>>();
+
+function renderedOnce(chart: Chart, values: Values): Promise<string> {
+  const key = chart + JSON.stringify(values);
+  const text = rendered.get(key) ?? renderText(chart, values);
+  rendered.set(key, text);
+  return text;
+}
 
 function bothSides(chart: Chart, effect: Effect): readonly [Values, Values] {
   const before = Object.entries(effect.with ?? {}).reduce(

@@ -83,9 +83,18 @@ export function at(value: unknown, ...path: readonly (string | number)[]): unkno
   );
 }
 
+/** Found once per file: each look is a script. */
+const found = new Map<string, Promise<string>>();
+
+function helmProgram(): Promise<string> {
+  const folder = found.get('helm') ?? kubePrograms('helm');
+  found.set('helm', folder);
+  return folder;
+}
+
 /** Runs helm without a cluster and without what the machine's user may have set up. */
 export async function helm(args: readonly string[], stdin = ''): Promise<string> {
-  const bin = await kubePrograms('helm');
+  const bin = await helmProgram();
   return await run(`${bin}/helm`, args, { stdin, env: { KUBECONFIG: '/dev/null' } });
 }
 
