@@ -235,6 +235,22 @@ describe('by a proof of the machine itself', () => {
     expect(JSON.stringify(record)).not.toContain('agents');
   });
 
+  it('ok: an identity that has expired gives way where re-joining is allowed, and is kept otherwise', async () => {
+    await house.put('token', 'agents', rules('agent'));
+    const about = options({ token: undefined, prove, clock: house.clock });
+    const first = (await becomeMember(about)).certificates.host_id;
+    const later = { clock: { now: () => house.clock.now() + 31 * 24 * 3_600_000 } };
+    const idOf = async (more: Partial<JoinOptions>): Promise<string> =>
+      (await becomeMember({ ...about, ...more })).certificates.host_id;
+    expect(await idOf({ rejoin: true })).toBe(first);
+    expect(await idOf({ ...later, rejoin: false })).toBe(first);
+    expect(await idOf({ ...later, rejoin: true, prove: undefined, token: new Secret(TOKEN) })).toBe(first);
+    const second = await idOf({ ...later, rejoin: true });
+    expect(second).not.toBe(first);
+    expect(await idOf({ rejoin: true })).toBe(second);
+    expect(lines.join()).toContain('its certificates have expired');
+  });
+
   it('ok: a pod tries on until the rules let it in; a secret that is wrong is given up', async () => {
     await house.put('token', 'agents', rules('other'));
     const clock = new FakeClock(house.clock.now());

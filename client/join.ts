@@ -3,6 +3,9 @@ import { generateKeyPair, privateKeyPem, publicKeyPem } from '#core/certs/x509/k
 import { publicKeyLine } from '#core/certs/ssh/lines.ts';
 import { publicKeyFromKeyObject } from '#core/certs/ssh/public-key.ts';
 import { join as joinCall, renewHost } from '#core/api/join.ts';
+import { parseX509 } from '#core/certs/x509/parse.ts';
+import { derFromPem } from '#core/certs/x509/pem.ts';
+import type { Clock } from '#core/clock.ts';
 import type { SystemRole } from '#core/identity.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
@@ -38,6 +41,8 @@ export interface JoinOptions {
   readonly mayRejoin?: boolean;
   /** A stored identity of another cluster than the one that answers gives way to a new one; also with `mayRejoin`. */
   readonly rejoin?: boolean | undefined;
+  /** With `rejoin` and `prove`, a stored identity whose certificates have expired gives way as well. */
+  readonly clock?: Pick<Clock, 'now'>;
   /** How auth servers are reached; as in ConnectionOptions. */
   readonly dial?: Dial | undefined;
   readonly log: Log;
@@ -82,7 +87,17 @@ async function reasonToReplace(options: JoinOptions, stored: HostRecord): Promis
   if (other !== undefined && !(rejoin || mayRejoin)) throw otherCluster(stored, other, options.store.place);
   if (other !== undefined) return 'the cluster was replaced';
   requireRoles(stored, roles);
-  return undefined;
+  return isOver(options, stored) ? 'its certificates have expired' : undefined;
+}
+
+/** Nobody has to come with a new secret, so nobody has to find out why a pod that slept for weeks is not ready. */
+function isOver({ rejoin = false, prove, clock }: JoinOptions, stored: HostRecord): boolean {
+  return rejoin && prove !== undefined && clock !== undefined && expiryOf(stored) <= clock.now();
+}
+
+/** When the certificates of a record end, milliseconds since the epoch. */
+export function expiryOf({ certificates }: HostRecord): number {
+  return parseX509(derFromPem(certificates.tls_certificate)).notAfter;
 }
 
 /** An API connection as the host. The caller closes it. */

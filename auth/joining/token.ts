@@ -49,6 +49,6 @@ export async function verifyToken(
 export function badToken(): GatehouseError {
   return new GatehouseError(
     'BAD_JOIN_TOKEN',
-    'the join token is not valid for this: it is unknown or expired, or does not allow the requested roles',
+    'the join token is not valid for this: it is unknown or expired, or does not allow the requested roles or this machine',
   );
 }

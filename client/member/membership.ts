@@ -6,7 +6,7 @@
 //      └──(refused for good)──> failed
 import type { Api } from '../api.ts';
 import type { CredentialStore, HostRecord } from '../credentials.ts';
-import { becomeMember, openHostApi, renewIdentity, type JoinOptions } from '../join.ts';
+import { becomeMember, expiryOf, openHostApi, renewIdentity, type JoinOptions } from '../join.ts';
 import { formatIp, parseIp } from '#core/certs/ip-address.ts';
 import { parseSshCertificateLine } from '#core/certs/ssh/certificate.ts';
 import { parseX509 } from '#core/certs/x509/parse.ts';
@@ -231,9 +231,6 @@ class RunningMembership implements Membership {
     this.#hasSkew = isOff;
   }
 }
-
-const expiryOf = ({ certificates }: HostRecord): number =>
-  parseX509(derFromPem(certificates.tls_certificate)).notAfter;
 
 /** When two thirds of the certificate's time are over; at once when it lacks a name that the host has now. */
 export function renewalTime(record: HostRecord, nodeName: string, addresses: readonly string[]): number {
