@@ -7,7 +7,8 @@ import { until } from '#test/kit/until.ts';
 import { thing, THINGS } from '../kube/conformance/thing.ts';
 import { openFakeKube, type FakeKube } from '../kube/fake.ts';
 import { CONFIG_MAPS, EVENTS } from '../kube/object-types.ts';
-import type { Controller } from './controller.ts';
+import type { KubeObject } from '../kube/kube.ts';
+import type { Cache, Controller } from './controller.ts';
 import { openRuntime, type Runtime } from './run.ts';
 
 const open: Runtime[] = [];
@@ -147,6 +148,22 @@ it('ok: a failed reconcile is tried again, counted, and its end by close is awai
   expect(text).toContain('gatehouse_operator_reconciles_total{controller="things",result="failed"} 2');
   expect(text).toContain('gatehouse_operator_reconciles_total{controller="things",result="done"} 1');
   expect(text).toContain('gatehouse_operator_objects{kind="Thing"} 1');
+});
+
+it('S37 ok: an object that breaks the map of who is concerned holds up no other', async () => {
+  const { kube, runtime, seen, controller } = bench();
+  const related = controller.related!.map((one) => ({
+    ...one,
+    keysOf: (object: KubeObject, cache: Cache) => {
+      if (object.metadata.name === 'hostile') throw new TypeError('spec is not iterable');
+      return one.keysOf(object, cache);
+    },
+  }));
+  kube.seed(map('hostile', '1'));
+  await runtime.start([{ ...controller, related }]);
+  kube.seed(map('a', '1'));
+  await until('the other', () => seen.length === 1);
+  expect([seen, runtime.reasons()]).toEqual([['n/a undefined {"v":"1"}'], []]);
 });
 
 it('ok: equal events are one with a count; an object that says too much is cut short', async () => {

@@ -4,7 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Registry } from '#core/metrics/registry.ts';
 import type { Kube, KubeObject, ObjectKey } from '../kube/kube.ts';
-import type { Controller, OperatorContext } from './controller.ts';
+import type { Controller, OperatorContext, Related } from './controller.ts';
 import { openRecorder } from './events.ts';
 import { Informers } from './informers.ts';
 import { openRuntimeMetrics, type RuntimeMetrics } from './metrics.ts';
@@ -113,15 +113,27 @@ class ControllerRuntime implements Runtime {
     };
     this.#working.set(controller.name, working);
     const own = this.#informers.follow(controller.type, {}, (object) => working.enqueue(keyOf(object)));
-    const others = (controller.related ?? []).map(({ type, selection = {}, keysOf }) =>
-      this.#informers.follow(type, selection, (object) => {
-        for (const key of keysOf(object, this.#informers)) working.enqueue(key);
+    const others = (controller.related ?? []).map((related) =>
+      this.#informers.follow(related.type, related.selection ?? {}, (object) => {
+        for (const key of this.#keysOf(controller, related, object)) working.enqueue(key);
       }),
     );
     await Promise.all([own, ...others].map(({ synced }) => synced));
     working.isReady = true;
     this.#options.log.info({ controller: controller.name, objects: held.size }, 'controller is at work');
     for (const key of held.values()) queue.add(key);
+  }
+
+  /** One object that nobody can make sense of must not hold up the others. */
+  #keysOf({ name }: Controller, related: Related, object: KubeObject): readonly ObjectKey[] {
+    try {
+      return related.keysOf(object, this.#informers);
+    } catch (error) {
+      const { namespace, name: objectName } = object.metadata;
+      const fields = { err: error, controller: name, kind: object.kind, namespace, name: objectName };
+      this.#options.log.error(fields, 'whom a change concerns could not be told');
+      return [];
+    }
   }
 
   #queueOf(controller: Controller): Queue {
