@@ -57,7 +57,7 @@ base=$store/base-$(key_of "$image/base.sh")
 runtime=$store/node-$node_version-$(key_of "$node")
 
 new_base() {
-  command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap; } </dev/null >&2
+  command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends debootstrap debian-archive-keyring; } </dev/null >&2
   rm -rf "$store"/base-*
   make_base "$base.new"
   layer "$base.new" "$base.tar.new"

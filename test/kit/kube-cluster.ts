@@ -2,6 +2,7 @@
 // this test run has ended, however that ends; one that "make cluster-up" made stays. GATEHOUSE_E2E_CLUSTER=existing uses
 // the cluster of KUBECONFIG instead, with the kubectl and helm of the machine.
 import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import manifest from '../../package.json' with { type: 'json' };
@@ -45,8 +46,8 @@ export interface Image {
 
 /** Why this machine can have no cluster, for context.skip; undefined when it can. */
 export function whyNoCluster(): string | undefined {
-  if (isExisting() || process.getuid?.() === 0) return undefined;
-  return 'only root can make a node; or name a cluster with GATEHOUSE_E2E_CLUSTER=existing and KUBECONFIG';
+  if (isExisting() || (process.platform === 'linux' && process.getuid?.() === 0)) return undefined;
+  return 'only root on Linux can make a node; or name a cluster with GATEHOUSE_E2E_CLUSTER=existing and KUBECONFIG';
 }
 
 /** The caller closes it. Give the hook that calls this KUBE_START_MS: the first time on a machine everything is built. */
@@ -89,6 +90,7 @@ class Cluster implements KubeCluster {
   readonly nodeAddress: string;
   readonly hostAddress: string | undefined;
   readonly #programs: string;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #namespaces: string[] = [];
 
   constructor(place: Place) {
@@ -97,14 +99,23 @@ class Cluster implements KubeCluster {
     this.nodeAddress = place.nodeAddress;
     this.hostAddress = place.hostAddress;
     this.#programs = place.bin === undefined ? '' : `${place.bin}/`;
+    // Nothing of this is kept in the home of the user.
+    const kept = `${dirname(place.kubeconfig)}/kept`;
+    const homes = {
+      KUBECACHEDIR: kept,
+      HELM_CACHE_HOME: kept,
+      HELM_CONFIG_HOME: kept,
+      HELM_DATA_HOME: kept,
+    };
+    this.#env = { KUBECONFIG: place.kubeconfig, ...(place.bin === undefined ? {} : homes) };
   }
 
   kubectl(args: readonly string[], stdin?: string): Promise<string> {
-    return run(`${this.#programs}kubectl`, args, { stdin, env: { KUBECONFIG: this.kubeconfigPath } });
+    return run(`${this.#programs}kubectl`, args, { stdin, env: this.#env });
   }
 
   helm(args: readonly string[], stdin?: string): Promise<string> {
-    return run(`${this.#programs}helm`, args, { stdin, env: { KUBECONFIG: this.kubeconfigPath } });
+    return run(`${this.#programs}helm`, args, { stdin, env: this.#env });
   }
 
   async namespace(prefix: string): Promise<string> {
