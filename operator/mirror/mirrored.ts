@@ -65,7 +65,8 @@ export async function lookAndWrite(look: Look): Promise<Found> {
     return { finding: { is: 'waiting', reason: 'ClusterUnreachable', message }, interest: waiting };
   }
   const document = await documentWithSecrets(look);
-  if ('finding' in document) return { ...document, interest: waiting };
+  // Nothing in the cluster would change that: the object or its Secret has to.
+  if ('finding' in document) return document;
   const found = await write(look, connection, document.document, name);
   return { ...found, interest: { cluster, ...found.wants } };
 }

@@ -194,6 +194,15 @@ describe('one object', () => {
     const nameFrom = { secretKeyRef: { name: 'st-join', key: 'token' } };
     kube.seed(mirrorObject('token', 'st-token', { nameFrom, spec: { roles: ['node'] } }));
     await becomes('token', 'st-token', 'Ready=False SecretNotFound, Progressing=True SecretNotFound');
+    await settles();
+    const before = kube.calls.length;
+    await auth.put('role', 'st-unrelated', {});
+    await until('seen', () => {
+      const connection = operator.houses.connection({ namespace: NAMESPACE, name: 'main' });
+      return connection.state === 'connected' && connection.copy.get('role', 'st-unrelated') !== undefined;
+    });
+    await settles();
+    expect(kube.calls.slice(before)).toEqual([]);
     kube.seed(secret('sesame-open-1'));
     await becomes('token', 'st-token', READY);
     expect(stored('token', 'sesame-open-1')).toBeDefined();
