@@ -25,6 +25,7 @@ const CONTAINER_FIELDS = new Set([
   'name',
   'image',
   'imagePullPolicy',
+  'workingDir',
   'args',
   'env',
   'ports',

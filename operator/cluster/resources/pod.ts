@@ -80,6 +80,8 @@ function container({ spec, image, tlsSecret }: ClusterPlan, step: Step): Json {
     name: CONTAINER,
     image,
     imagePullPolicy: spec.image.pullPolicy,
+    // Not the image's, which is the data directory: the runtime would make it on the volume, as root.
+    workingDir: '/',
     args: [
       'start',
       `--roles=${step}`,
