@@ -121,7 +121,7 @@ export class Transport {
     const { server, clock, userAgent, timeoutMs = TIMEOUT_MS } = this.#options;
     const { method, path, accept = 'application/json', bodyType = 'application/json', signal } = call;
     const { authorization, ca, cert, key, serverName } = credentials;
-    const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
+    const body = call.body === undefined ? undefined : Buffer.from(textOf(call.body, bodyType));
     return new Promise((resolve, reject) => {
       const request = httpsRequest({
         agent: this.#agent,
@@ -192,4 +192,16 @@ function timedOut(timeoutMs: number): GatehouseError {
     'UNAVAILABLE',
     `the Kubernetes API server did not answer within ${timeoutMs / 1000} s`,
   );
+}
+
+/** Bodies of server-side apply are read as YAML, which takes JSON but for control characters and halves of letters. */
+function textOf(body: unknown, type: string): string {
+  if (!type.endsWith('+yaml')) return JSON.stringify(body);
+  const json = JSON.stringify(body, (_, value: unknown) =>
+    typeof value === 'string' ? value.toWellFormed() : value,
+  );
+  return json.replaceAll(/[^\x20-\x7e]/gu, (letter) => {
+    const code = letter.codePointAt(0) ?? 0;
+    return `\\U${code.toString(16).padStart(8, '0')}`;
+  });
 }

@@ -71,6 +71,12 @@ export function kubeConformance(name: string, open: () => Promise<KubeUnderTest>
       expect(kept).toMatchObject({ metadata: { generation: 2 }, status: { phase: 'good' } });
     });
 
+    it('ok: apply keeps every letter of a text', async () => {
+      const text = 'é \u{1f600} \u0001 \u007f \u0085 \u2028 \ufffe "quoted" \\.';
+      const told = await kube.apply(thing(ns, 'letters', { text }));
+      expect(told['spec']).toEqual({ text });
+    });
+
     it('ok: apply creates, changes, takes back what it no longer says, and leaves what others said', async () => {
       const first = await kube.apply(
         thing(ns, 'ssa', { a: 1, b: { c: 1, d: 2 } }, { labels: { mine: 'yes' } }),
