@@ -81,6 +81,9 @@ const COLUMNS_OF_ALL: readonly PrinterColumn[] = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 
+/** Of an object that no operator has looked at: kstatus takes one without a status for finished. */
+const NOT_SEEN = { observedGeneration: 0 };
+
 /** The CustomResourceDefinition of a resource; the same input gives the same manifest. */
 export function crdOf(resource: CustomResource): CrdManifest {
   const { group, kind, plural, version } = resource.type;
@@ -132,7 +135,7 @@ function rootSchema({ description, spec, beside, status, rules }: CustomResource
       metadata: { type: 'object' },
       ...beside,
       spec,
-      status: { ...made, properties: { ...made.properties, conditions } },
+      status: { ...made, properties: { ...made.properties, conditions }, default: NOT_SEEN },
     },
     ...(rules.length === 0 ? {} : { 'x-kubernetes-validations': rules }),
   };

@@ -42,6 +42,8 @@ test.each(CRDS.map((crd) => [crd.metadata.name, crd] as const))(
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
     });
+    // One that nobody looked at is not ready for those who follow kstatus: the generation seen is another.
+    expect(schemaOf(crd)?.properties?.['status']?.default).toEqual({ observedGeneration: 0 });
     // Client-side apply keeps the whole manifest in one annotation; all of them have 256 KiB.
     expect(Buffer.byteLength(JSON.stringify(crd))).toBeLessThan(200 * 1024);
   },
@@ -54,10 +56,13 @@ function* within(schema: OpenApi): Generator<OpenApi> {
   for (const inner of below) if (inner !== undefined) yield* within(inner);
 }
 
-test('ok: a mirror has no defaults, so that nobody sees a difference to what they wrote', () => {
+test('ok: a mirror has no defaults but for its status, so that nobody sees a difference to what they wrote', () => {
   const defaulted = MIRRORS.filter(({ crd }) => {
     const schema = schemaOf(crd);
-    return schema === undefined || [...within(schema)].some((inner) => 'default' in inner);
+    const status = schema?.properties?.['status'];
+    return (
+      schema === undefined || [...within(schema)].some((inner) => inner !== status && 'default' in inner)
+    );
   });
   expect(defaulted).toEqual([]);
 });
