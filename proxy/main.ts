@@ -21,11 +21,12 @@ import { ListenBounds, openListener, type Listener } from './listen/listener.ts'
 import { Origins } from './listen/origin.ts';
 import { openMemberDoor } from './listen/tls/member-door.ts';
 import { openWebCertificates, type WebCertificates } from './listen/tls/web-certificates.ts';
-import { acceptOnWebPort, acceptSshOn } from './listen/web-port.ts';
+import { acceptOnWebPort, acceptSshOn, acceptSshStream } from './listen/web-port.ts';
 import { openProxyRecordings, type ProxyRecordings } from './record/recordings.ts';
 import { openSshDoor, type SshDoor } from './ssh/door.ts';
 import { webAnswerOf } from './web/facts.ts';
 import { relayInvites } from './web/invites.ts';
+import type { UpgradeTargets } from './web/upgrade.ts';
 import { openWeb } from './web/web.ts';
 
 export interface ProxyOptions {
@@ -110,7 +111,7 @@ async function open(
     facts: () => factsOf(options, addresses(), certificates !== undefined, notReady()),
     notReady,
     invites: relayInvites({ authDoor: doors.authDoor, authorities: () => view.tlsAuthorities('host') }),
-    upgrades: { ssh: doors.ssh.accept.bind(doors.ssh), auth: doors.authDoor.accept },
+    upgrades: doors.upgrades,
   });
   onClose(() => web.close());
   const listeners = await openPorts(options, bounds, onClose, {
@@ -181,15 +182,18 @@ function openDoors(options: ProxyOptions, recordings: ProxyRecordings) {
     // Renewals may have brought other ones than those of the configuration.
     addresses: () => record()?.auth_servers ?? authServers,
   });
-  const { maxUsers } = options.limits;
   const ssh = openSshDoor({
     ...options,
-    maxUsers,
+    ...options.limits,
     recordings,
     allowsLoopback: isLoopback(config.webListenAddr),
   });
   const memberDoor = openMemberDoor({ ...options, clock, record, protocol: PROXY_SSH_PROTOCOL });
-  return { origins: new Origins(), authDoor, memberDoor, ssh };
+  const upgrades: UpgradeTargets = {
+    ssh: (stream, origin, settled) => acceptSshStream(stream, origin, settled, { clock, ssh }),
+    auth: authDoor.accept,
+  };
+  return { origins: new Origins(), authDoor, memberDoor, ssh, upgrades };
 }
 
 const isLoopback = ({ host }: Address): boolean => /^127\.|^::1$|^localhost$/.test(host);

@@ -1,5 +1,6 @@
 // The SSH service with everything under it: accounts and programs of this machine, recordings, and the service itself.
 // Opened in this order and closed in reverse.
+import { quietEvents } from '#client/audit/quiet-events.ts';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { LiveSessions } from '#client/member/live-sessions.ts';
 import type { Membership } from '#client/member/membership.ts';
@@ -87,6 +88,6 @@ function hostOf({ clock, log, membership, view, audit, dataDir, labels }: SshOpt
     clusterName: view.clusterName(),
     dataDir,
     labels,
-    emit: (event) => audit.emit(event),
+    emit: quietEvents({ clock, emit: (event) => audit.emit(event) }),
   };
 }

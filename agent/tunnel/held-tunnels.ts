@@ -99,6 +99,13 @@ export class HeldTunnels {
     }
   }
 
+  /** Ends those to proxies that may not be used any more, and what runs through them. */
+  cut(isLocked: (proxyId: string) => boolean): void {
+    for (const { tunnel } of this.#all()) {
+      if (isLocked(tunnel.proxyId)) tunnel.disconnect('a lock is in force on this proxy');
+    }
+  }
+
   refuseNew(): void {
     for (const { tunnel } of this.#all()) tunnel.refuseNew();
   }

@@ -11,6 +11,7 @@ import { backoffMs } from '#client/member/backoff.ts';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { HostRecord } from '#client/credentials.ts';
 import type { Membership } from '#client/member/membership.ts';
+import { lockInForce } from '#core/access/locks.ts';
 import { parseAuthorizedKey } from '#core/certs/ssh/lines.ts';
 import type { SshPublicKey } from '#core/certs/ssh/public-key.ts';
 import { sleep, type Timer } from '#core/clock.ts';
@@ -34,7 +35,10 @@ export interface TunnelsOptions extends Omit<TunnelDialerOptions, 'signal'> {
   readonly log: Log;
   /** Joined. */
   readonly membership: Pick<Membership, 'record'>;
-  readonly view: Pick<ClusterView, 'isReady' | 'proxies' | 'networking' | 'sshAuthorities' | 'onChange'>;
+  readonly view: Pick<
+    ClusterView,
+    'isReady' | 'proxies' | 'networking' | 'sshAuthorities' | 'locks' | 'onChange'
+  >;
   readonly services: TunnelServices;
   /** The proxies with a tunnel are others now. */
   readonly onChange?: () => void;
@@ -83,6 +87,7 @@ class RunningTunnels implements Tunnels {
     this.#held = new HeldTunnels({ ...options, onChange: () => this.#onChange() });
     this.#stopWatching = view.onChange((kinds) => {
       if (kinds.has('proxy')) this.#onProxies();
+      if (kinds.has('lock')) this.#held.cut((proxyId) => this.#isLocked(proxyId));
       this.#adjust();
     });
     this.#tending = clock.after(TEND_MS, () => this.#tend());
@@ -116,7 +121,13 @@ class RunningTunnels implements Tunnels {
 
   #proxies(): readonly Resource<ProxySpec>[] {
     const { view } = this.#options;
-    return view.isReady() ? view.proxies() : [];
+    return view.isReady() ? view.proxies().filter(({ metadata }) => !this.#isLocked(metadata.name)) : [];
+  }
+
+  /** Who was locked must not come to this host with addresses of clients that it made up. */
+  #isLocked(proxyId: string): boolean {
+    const { view, clock } = this.#options;
+    return view.isReady() && lockInForce(view.locks(), { serverId: proxyId }, clock.now()) !== undefined;
   }
 
   /** How many tunnels, or undefined for one to each proxy. */
@@ -230,6 +241,7 @@ class RunningTunnels implements Tunnels {
         services,
         claim: (proxyId) => {
           this.#dialer.note(target, true);
+          if (this.#isLocked(proxyId)) throw new GatehouseError('LOCKED', 'a lock is in force on this proxy');
           if (this.#has(proxyId)) return false;
           this.#claimed.add((claimed = proxyId));
           return true;

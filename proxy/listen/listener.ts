@@ -10,7 +10,7 @@ import type { Log } from '#core/log.ts';
 import { NetworkPool } from '#core/network-pool.ts';
 import type { Spoken } from './detect.ts';
 import { readFirstBytes } from './first-bytes.ts';
-import type { Origin } from './origin.ts';
+import { ipOf, originOf, type Origin } from './origin.ts';
 
 /** What all ports of the proxy share. */
 export interface ListenContext {
@@ -115,25 +115,40 @@ function admit(socket: Socket, options: ListenerOptions): void {
     socket.destroy();
     return;
   }
-  const release = bounds.strangers.take(socket.remoteAddress ?? '');
-  if (release === undefined) {
-    log.debug({ address: socket.remoteAddress }, 'a connection is dropped: its network has too many');
-    socket.destroy();
-    return;
-  }
-  socket.once('close', release);
+  const release = takeStranger(socket, socket.remoteAddress ?? '', options);
+  if (release === undefined) return;
+  const own = ipOf(originOf(socket));
   readFirstBytes(
     socket,
     options,
     ({ origin, spoken }) => {
+      // From a balancer: from now on it counts where its client is, or one client could shut out all others.
+      const client = ipOf(origin);
+      if (client !== own) release();
+      const settled = client === own ? release : takeStranger(socket, client, options);
+      if (settled === undefined) return;
       log.debug({ address: origin.remoteAddress, spoken: spoken?.type }, 'a connection was accepted');
-      options.accept(socket, origin, spoken, release);
+      options.accept(socket, origin, spoken, settled);
     },
     (error) => {
       log.debug({ address: socket.remoteAddress, err: error }, 'a connection is refused');
       socket.destroy();
     },
   );
+}
+
+/** Undefined when the network has too many, and the socket is dropped; otherwise it counts until it closes at the latest. */
+function takeStranger(
+  socket: Socket,
+  ip: string,
+  { bounds, log }: Pick<ListenerOptions, 'bounds' | 'log'>,
+): (() => void) | undefined {
+  const release = bounds.strangers.take(ip);
+  if (release === undefined) {
+    log.debug({ address: ip }, 'a connection is dropped: its network has too many');
+    socket.destroy();
+  } else socket.once('close', release);
+  return release;
 }
 
 function listening(

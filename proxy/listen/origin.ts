@@ -28,17 +28,26 @@ const withoutZone = (address: string): string => address.split('%', 1)[0] ?? '';
 
 /** Finds the origin of a connection again, whatever object now stands for it. */
 export class Origins {
-  readonly #known = new Map<string, Origin>();
+  readonly #known = new Map<string, { readonly origin: Origin; readonly settled: () => void }>();
 
-  /** Until the socket closes. */
-  remember(socket: Socket, origin: Origin): void {
+  /** Until the socket closes. `settled` as in listener.ts. */
+  remember(socket: Socket, origin: Origin, settled: () => void): void {
     const name = nameOf(socket);
-    this.#known.set(name, origin);
-    socket.once('close', () => this.#known.delete(name));
+    const known = { origin, settled };
+    this.#known.set(name, known);
+    socket.once('close', () => {
+      // The same address may have come again already.
+      if (this.#known.get(name) === known) this.#known.delete(name);
+    });
   }
 
   of(socket: Socket): Origin {
-    return this.#known.get(nameOf(socket)) ?? originOf(socket);
+    return this.#known.get(nameOf(socket))?.origin ?? originOf(socket);
+  }
+
+  /** The client is no stranger any more, or somebody else bounds it. */
+  settle(socket: Socket): void {
+    this.#known.get(nameOf(socket))?.settled();
   }
 }
 

@@ -40,15 +40,20 @@ export interface WebPortOptions {
 const SSH_LOGIN_MS = 35_000;
 
 /** For ports that speak SSH alone, and for SSH on the web port. */
-export function acceptSshOn({
-  clock,
-  ssh,
-}: Pick<WebPortOptions, 'clock' | 'ssh'>): ListenerOptions['accept'] {
-  return (socket, origin, _spoken, settled) => {
-    const timer = clock.after(SSH_LOGIN_MS, settled);
-    socket.once('close', () => timer.cancel());
-    ssh.accept(socket, origin);
-  };
+export function acceptSshOn(options: Pick<WebPortOptions, 'clock' | 'ssh'>): ListenerOptions['accept'] {
+  return (socket, origin, _spoken, settled) => acceptSshStream(socket, origin, settled, options);
+}
+
+/** The same for a stream of whatever sort. */
+export function acceptSshStream(
+  stream: Duplex,
+  origin: Origin,
+  settled: () => void,
+  { clock, ssh }: Pick<WebPortOptions, 'clock' | 'ssh'>,
+): void {
+  const timer = clock.after(SSH_LOGIN_MS, settled);
+  stream.once('close', () => timer.cancel());
+  ssh.accept(stream, origin);
 }
 
 export function acceptOnWebPort(options: WebPortOptions): ListenerOptions['accept'] {
@@ -62,7 +67,7 @@ export function acceptOnWebPort(options: WebPortOptions): ListenerOptions['accep
         acceptHello(socket, origin, spoken.hello, settled, options);
         return;
       case 'http':
-        acceptHttp(socket, origin, options);
+        acceptHttp(socket, origin, settled, options);
         return;
       case undefined:
         socket.destroy();
@@ -79,7 +84,7 @@ function acceptHello(
 ): void {
   if (protocols.includes(AUTH_PROTOCOL)) options.authDoor.accept(socket, origin, settled);
   else if (protocols.includes(PROXY_SSH_PROTOCOL)) void acceptMember(socket, origin, settled, options);
-  else void acceptWeb(socket, origin, serverName, options);
+  else void acceptWeb(socket, origin, { serverName, settled }, options);
 }
 
 async function acceptMember(
@@ -101,7 +106,7 @@ async function acceptMember(
 async function acceptWeb(
   socket: Socket,
   origin: Origin,
-  serverName: string,
+  { serverName, settled }: { readonly serverName: string; readonly settled: () => void },
   { certificate, clock, log, origins, web }: WebPortOptions,
 ): Promise<void> {
   const secureContext = certificate?.(serverName);
@@ -111,16 +116,16 @@ async function acceptWeb(
     return;
   }
   try {
-    origins.remember(socket, origin);
+    origins.remember(socket, origin, settled);
     web.accept(await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'] }, clock));
   } catch (error) {
     log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
   }
 }
 
-function acceptHttp(socket: Socket, origin: Origin, options: WebPortOptions): void {
+function acceptHttp(socket: Socket, origin: Origin, settled: () => void, options: WebPortOptions): void {
   if (options.certificate === undefined) {
-    options.origins.remember(socket, origin);
+    options.origins.remember(socket, origin, settled);
     options.web.accept(socket);
     return;
   }

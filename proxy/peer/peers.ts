@@ -30,6 +30,8 @@ export interface PeersOptions {
   readonly clusterName: () => string;
   readonly hostAuthorities: () => readonly SshPublicKey[];
   readonly proxies: () => readonly Resource<ProxySpec>[];
+  /** A lock is in force on this host. */
+  readonly isLocked: (hostId: string) => boolean;
   /** For connecting to a peer, and for its answer. Default 5 s. */
   readonly timeoutMs?: number;
   /** Default: TCP to that address. */
@@ -57,9 +59,10 @@ export class Peers {
    * rest at once, because what a host last said of its tunnels may be old. NOT_FOUND when none has a tunnel of it.
    */
   async dial(hostId: string, proxyIds: readonly string[], request: TunnelRequest): Promise<ChannelPort> {
-    const others = this.#options
-      .proxies()
-      .filter(({ metadata, spec }) => metadata.name !== this.#options.hostId() && spec.peer_addr !== '');
+    const { proxies, isLocked } = this.#options;
+    const isPeer = ({ metadata: { name }, spec }: Resource<ProxySpec>): boolean =>
+      name !== this.#options.hostId() && spec.peer_addr !== '' && !isLocked(name);
+    const others = proxies().filter(isPeer);
     const isHinted = ({ metadata }: Resource<ProxySpec>): boolean => proxyIds.includes(metadata.name);
     for (const peer of others.filter(isHinted)) {
       const port = await this.#dialThrough(peer, hostId, request).catch((error: unknown) =>
@@ -74,6 +77,11 @@ export class Peers {
     void closeOthers(rest, first);
     if (first !== undefined) return first;
     throw new GatehouseError('NOT_FOUND', 'no other proxy has a tunnel of it');
+  }
+
+  /** Locks have changed: ends connections to those that are locked, and what runs through them. */
+  cut(): void {
+    for (const [name, { socket }] of this.#peers) if (this.#options.isLocked(name)) socket.destroy();
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 // One session channel of a relayed connection: every request is judged before the server sees it, what the server sends is
 // recorded on its way to the person, and neither a slow person nor a slow disk makes memory grow.
 //
-//   asking ──(shell, exec or subsystem taken by the server)──> running ──either end closes──> over
+//   asking ──(shell, exec or subsystem)──> starting ──> sent ──(taken by the server)──> running ──either end closes──> over
 import { randomUUID } from 'node:crypto';
 import { SessionEvents, sizeText, type ExitOutcome } from '#client/audit/session-events.ts';
 import { sessionRefusal, type SessionRequest } from '#core/access/ssh-sessions.ts';
@@ -37,7 +37,8 @@ export class RelayedSession {
   readonly #events: SessionEvents;
   #size: WindowChange | undefined;
   #term = '';
-  #state: 'asking' | 'starting' | 'running' | 'over' = 'asking';
+  /** `sent`: the server has the request and may run it, whatever it or anybody says afterwards. */
+  #state: 'asking' | 'starting' | 'sent' | 'running' | 'over' = 'asking';
   #program: Program | undefined;
   #startedAt = 0;
   #exit: ExitOutcome = {};
@@ -108,7 +109,7 @@ export class RelayedSession {
 
   #output(data: Buffer, isError: boolean): void {
     // A server that sends before it was asked for anything sends nobody anything.
-    if (this.#state !== 'running' && this.#state !== 'starting') {
+    if (this.#state !== 'running' && this.#state !== 'sent') {
       this.server.consumed(data.length);
       return;
     }
@@ -209,7 +210,7 @@ export class RelayedSession {
   }
 
   async #start(program: Program, name: string, payload: Uint8Array): Promise<boolean> {
-    const { access, host } = this.#relayed;
+    const { access } = this.#relayed;
     if (this.#state !== 'asking') return false;
     const refusal = sessionRefusal(program, access, this.#size !== undefined);
     if (refusal !== undefined) {
@@ -222,15 +223,27 @@ export class RelayedSession {
     // So that what the server tells of the session has the id of the recording.
     if (this.#relayed.hasAgent)
       await this.server.request(SESSION_ID_REQUEST, sessionIdRequest.encode({ id: this.#id }));
-    if (!(await this.server.request(name, payload))) {
+    // The person may have gone by now, and then nothing is to run.
+    return this.#isOver() ? false : await this.#send(program, name, payload);
+  }
+
+  async #send(program: Program, name: string, payload: Uint8Array): Promise<boolean> {
+    this.#state = 'sent';
+    this.#startedAt = this.#relayed.host.clock.now();
+    const isTaken = await this.server.request(name, payload);
+    // Gone without an answer, which is no refusal: it was told as a session that ran.
+    if (this.#isOver()) return isTaken;
+    if (isTaken) this.#run(program);
+    else {
       this.#events.rejected('the server refused it');
       void this.#recorder?.end({}).catch(() => {});
       this.#state = 'over';
-      return false;
     }
-    this.#startedAt = host.clock.now();
-    this.#run(program);
-    return true;
+    return isTaken;
+  }
+
+  #isOver(): boolean {
+    return this.#state === 'over';
   }
 
   /** False when it must be recorded and cannot be: the person was told, and the channel closes. */
@@ -259,13 +272,17 @@ export class RelayedSession {
   }
 
   #run(program: Program): void {
-    const { access, hasAgent } = this.#relayed;
     this.#state = 'running';
+    this.#tellStart(program);
+    for (const data of this.#early.splice(0)) this.#input(data);
+    if (this.#hasEarlyEnd) this.server.end();
+  }
+
+  #tellStart(program: Program): void {
+    const { access, hasAgent } = this.#relayed;
     const shown = shownAs(program, access.grant.forceCommand);
     if (!hasAgent && (this.#size !== undefined || shown === undefined))
       this.#events.started(this.#size, shown);
-    for (const data of this.#early.splice(0)) this.#input(data);
-    if (this.#hasEarlyEnd) this.server.end();
   }
 
   #over(): void {
@@ -286,7 +303,9 @@ export class RelayedSession {
       .catch((error: unknown) =>
         this.#relayed.host.log.warn({ session: this.#id, err: error }, 'a recording could not be ended'),
       );
-    if (before === 'running' && !this.#relayed.hasAgent) this.#tellEnd(participants);
+    if (before === 'sent' && this.#program !== undefined) this.#tellStart(this.#program);
+    const hasRun = before === 'running' || before === 'sent';
+    if (hasRun && !this.#relayed.hasAgent) this.#tellEnd(participants);
   }
 
   #tellEnd(participants: readonly string[]): void {

@@ -45,9 +45,10 @@ export function dialNode(options: NodeDial): Promise<Socket> {
     const settle = (error?: Error): void => {
       timer.cancel();
       socket.off('readable', onReadable).off('end', onEnd).off('error', onError).off('close', onEnd);
+      // Whoever takes it may not look at it for a while, and what answers may reset the connection at any time.
+      socket.on('error', () => {});
       if (error === undefined) resolve(socket);
       else {
-        socket.once('error', () => {});
         socket.destroy();
         reject(error);
       }

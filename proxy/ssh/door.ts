@@ -2,8 +2,10 @@
 // tunnels, other proxies ask for them. Also the same way to nodes for clients that come over TLS. Opens its parts and
 // connects them; the listeners are elsewhere.
 import type { Duplex } from 'node:stream';
+import { quietEvents } from '#client/audit/quiet-events.ts';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { Membership } from '#client/member/membership.ts';
+import { lockInForce } from '#core/access/locks.ts';
 import { timeout } from '#core/access/options.ts';
 import type { Clock, Timer } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
@@ -35,6 +37,8 @@ import { userHandlers } from './user-handlers.ts';
 
 /** Channels of tunnels and peers; people have fewer. */
 const MAX_CHANNELS = 4096;
+/** An agent has one tunnel, and those it leaves; another proxy one connection. */
+const MOST_OF_MEMBER = 256;
 const DIAL_TIMEOUT_MS = 10_000;
 /** How often connections of expired certificates are looked for. */
 const SWEEP_MS = 30_000;
@@ -56,6 +60,8 @@ export interface SshDoorOptions {
   readonly allowsLoopback?: boolean;
   /** Different people at a time. */
   readonly maxUsers: number;
+  /** Connections at a time, of all. One person has half of them at most. Default: no bound. */
+  readonly maxConnections?: number;
   /** Where sessions go that end here. Without it those that must be recorded are refused. */
   readonly recordings?: Pick<ProxyRecordings, 'record'>;
   readonly resolve?: Resolve;
@@ -104,6 +110,9 @@ class Door implements SshDoor {
   readonly #relay: SessionRelay;
   readonly #admission: Admission;
   readonly #people: PeopleLimit;
+  /** Connections of members, by host id. */
+  readonly #members = new PeopleLimit(Infinity);
+  readonly #mostOfOne: number;
   readonly #live = new Set<Live>();
   /** Streams of which nobody knows yet whose they are, and those over TLS. */
   readonly #streams = new Map<Duplex, ProxyUser | undefined>();
@@ -123,6 +132,7 @@ class Door implements SshDoor {
       clusterName: () => view.clusterName(),
       hostAuthorities: () => view.sshAuthorities('host'),
       proxies: () => view.proxies(),
+      isLocked: (serverId) => lockInForce(view.locks(), { serverId }, clock.now()) !== undefined,
       ...(connectToPeer === undefined ? {} : { connectTo: connectToPeer }),
     });
     this.#refusals = new ProxyRefusals({ clock, hostId, emit: (event) => audit.emit(event) });
@@ -143,11 +153,13 @@ class Door implements SshDoor {
       keys: new RelayKeys({ clock, api: () => membership.api() }),
       recordings: options.recordings ?? { record: cannotRecord },
       proxyId: hostId,
-      limits: () => this.#limits(),
-      emit: (event) => audit.emit(event),
+      // Only people come that way, so it has the channels of a person's connection.
+      limits: () => this.#keepAlive(),
+      emit: quietEvents({ clock, emit: (event) => audit.emit(event) }),
     });
     this.#admission = new Admission({ clock, view, router, refusals: this.#refusals, relay: this.#relay });
     this.#people = new PeopleLimit(options.maxUsers);
+    this.#mostOfOne = Math.max(1, Math.floor((options.maxConnections ?? Infinity) / 2));
     this.#stopWatching = view.onChange((kinds) => {
       if (kinds.has('lock')) this.#onLocks();
     });
@@ -163,18 +175,14 @@ class Door implements SshDoor {
 
   accept(stream: Duplex, origin: Origin): void {
     const { clock, log } = this.#options;
-    if (!this.#isReady()) {
-      stream.destroy();
-      return;
-    }
-    this.#hold(stream);
+    if (!this.#hold(stream)) return;
     const read = readOnce((offer: PublicKeyOffer) => this.#read(offer, origin));
     acceptSsh<Holder>({
       socket: stream,
       clock,
       log,
       hostKeys: offeredHostKeys(this.#key()),
-      limits: this.#limits(),
+      limits: { ...this.#keepAlive(), maxChannels: MAX_CHANNELS },
       authenticate: (offer) => this.#authenticate(offer, origin, read),
       serve: (connection, holder) => this.#serve(stream, connection, holder, origin),
       onRefused: (error, login) => this.#onRefused(error, login, origin),
@@ -182,12 +190,8 @@ class Door implements SshDoor {
   }
 
   proxySsh(stream: Duplex, proven: ProvenPerson, origin: Origin): void {
-    if (!this.#isReady()) {
-      stream.destroy();
-      return;
-    }
     const user = { ...proven, origin };
-    this.#hold(stream, user);
+    if (!this.#hold(stream, user)) return;
     const { clock, log, view } = this.#options;
     void serveProxyRequest(stream, {
       clock,
@@ -215,9 +219,9 @@ class Door implements SshDoor {
   }
 
   /** Clients that vanished are found as the cluster says; tunnels have their own, quicker way. */
-  #limits(): Partial<SshLimits> {
+  #keepAlive(): Pick<SshLimits, 'keepAliveMs' | 'keepAliveCount'> {
     const { keep_alive_interval: interval, keep_alive_count_max: count } = this.#options.view.networking();
-    return { maxChannels: MAX_CHANNELS, keepAliveMs: timeout(interval) ?? 0, keepAliveCount: count };
+    return { keepAliveMs: timeout(interval) ?? 0, keepAliveCount: count };
   }
 
   #isReady(): boolean {
@@ -231,9 +235,15 @@ class Door implements SshDoor {
     return record.certificates.host_id;
   }
 
-  #hold(stream: Duplex, user?: ProxyUser): void {
+  /** False for one that cannot be served, or that ended already and will not say so again. */
+  #hold(stream: Duplex, user?: ProxyUser): boolean {
+    if (!this.#isReady() || stream.destroyed) {
+      stream.destroy();
+      return false;
+    }
     this.#streams.set(stream, user);
     stream.once('close', () => this.#streams.delete(stream));
+    return true;
   }
 
   /** An offer is judged by its certificate alone, so that nobody learns of locks without proof. */
@@ -266,14 +276,17 @@ class Door implements SshDoor {
   #admit(holder: Holder, origin: Origin): void {
     if (holder.is === 'user') {
       this.#admission.admit({ ...holder, origin });
-      this.#people.requireSeat(holder.identity.name);
-    } else this.#admission.requireHost(holder.identity, holder.validBefore);
+      this.#people.requireSeat(holder.identity.name, this.#mostOfOne);
+    } else {
+      this.#admission.requireHost(holder.identity, holder.validBefore);
+      this.#members.requireSeat(holder.identity.host_id, MOST_OF_MEMBER);
+    }
   }
 
   /** Errors as Admission.admit, and LIMIT_EXCEEDED; the seat is held until the stream ends. */
   #enter(stream: Duplex, user: ProxyUser): void {
     this.#admission.admit(user);
-    stream.once('close', this.#people.take(user.identity.name));
+    stream.once('close', this.#people.take(user.identity.name, this.#mostOfOne));
   }
 
   #serve(stream: Duplex, connection: SshConnection, holder: Holder, origin: Origin): ConnectionHandlers {
@@ -281,7 +294,10 @@ class Door implements SshDoor {
     const live: Live = { holder, connection, user };
     this.#streams.delete(stream);
     this.#live.add(live);
-    const leave = user === undefined ? undefined : this.#people.add(user.identity.name);
+    const leave =
+      holder.is === 'user'
+        ? this.#people.add(holder.identity.name)
+        : this.#members.add(holder.identity.host_id);
     void this.#forgetWhenClosed(live, leave);
     const { clock, log, view } = this.#options;
     if (holder.is === 'host') {
@@ -304,9 +320,9 @@ class Door implements SshDoor {
     });
   }
 
-  async #forgetWhenClosed(live: Live, leave: (() => void) | undefined): Promise<void> {
+  async #forgetWhenClosed(live: Live, leave: () => void): Promise<void> {
     await live.connection.closed;
-    leave?.();
+    leave();
     this.#live.delete(live);
   }
 
@@ -323,6 +339,7 @@ class Door implements SshDoor {
       this.#following = undefined;
       this.#recheck();
     });
+    this.#peers.cut();
     this.#recheck((inUse) => !inUse);
   }
 

@@ -40,11 +40,18 @@ export interface UserContext {
 }
 
 export function userHandlers(context: UserContext): ConnectionHandlers {
+  // Dials that are under way: each holds a socket, as a channel that is open does.
+  let dials = 0;
+  const dial = async (opening: IncomingChannel): Promise<void> => {
+    dials++;
+    await openDirect(context, opening);
+    dials--;
+  };
   return {
     onChannel(opening) {
-      if (context.connection.channelCount > MAX_CHANNELS) {
+      if (context.connection.channelCount + dials >= MAX_CHANNELS) {
         opening.reject(SHORTAGE, `a connection to the proxy has at most ${MAX_CHANNELS} channels`);
-      } else if (opening.type === 'direct-tcpip') void openDirect(context, opening);
+      } else if (opening.type === 'direct-tcpip') void dial(opening);
       else if (opening.type === 'session') new SessionPort(context).accept(opening);
       else if (KNOWN_TYPES.has(opening.type)) opening.reject(PROHIBITED, NO_FORWARDS);
       else opening.reject(UNKNOWN_TYPE, NO_FORWARDS);

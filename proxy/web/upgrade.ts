@@ -7,8 +7,14 @@ import { CONNECT_PATH, UPGRADE_TO_AUTH, UPGRADE_TO_SSH } from '#core/api/web.ts'
 import type { Origin } from '../listen/origin.ts';
 
 export interface UpgradeTargets {
-  ssh(stream: Duplex, origin: Origin): void;
-  auth(stream: Duplex, origin: Origin): void;
+  /** Each owns the stream; `settled` as in listen/listener.ts. */
+  ssh(stream: Duplex, origin: Origin, settled: () => void): void;
+  auth(stream: Duplex, origin: Origin, settled: () => void): void;
+}
+
+export interface UpgradeClient {
+  readonly origin: Origin;
+  readonly settled: () => void;
 }
 
 /** Owns the socket: it is handed on as a stream of what the client asked for, or answered and ended. */
@@ -16,7 +22,7 @@ export function serveUpgrade(
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  origin: Origin,
+  { origin, settled }: UpgradeClient,
   targets: UpgradeTargets,
 ): void {
   socket.on('error', () => socket.destroy());
@@ -37,18 +43,15 @@ export function serveUpgrade(
   );
   socket.pause();
   if (head.length > 0) socket.unshift(head);
-  target(socket, origin);
+  target(socket, origin, settled);
 }
 
-function targetOf(
-  protocol: string | undefined,
-  targets: UpgradeTargets,
-): ((stream: Duplex, origin: Origin) => void) | undefined {
+function targetOf(protocol: string | undefined, targets: UpgradeTargets): UpgradeTargets['ssh'] | undefined {
   switch (protocol?.toLowerCase()) {
     case UPGRADE_TO_SSH:
-      return (stream, origin) => targets.ssh(stream, origin);
+      return (...client) => targets.ssh(...client);
     case UPGRADE_TO_AUTH:
-      return (stream, origin) => targets.auth(stream, origin);
+      return (...client) => targets.auth(...client);
     default:
       return undefined;
   }

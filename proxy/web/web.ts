@@ -33,8 +33,11 @@ export interface Web {
 export async function openWeb(options: WebOptions): Promise<Web> {
   const server = createHttpServer({
     ...options,
-    onUpgrade: (request, socket, head) =>
-      serveUpgrade(request, socket, head, originOfRequest(request, options), options.upgrades),
+    onUpgrade: (request, socket, head) => {
+      const origin = originOfRequest(request, options);
+      const settled = (): void => options.origins.settle(socket);
+      serveUpgrade(request, socket, head, { origin, settled }, options.upgrades);
+    },
   });
   mountRoutes(server.app, {
     ...options,
