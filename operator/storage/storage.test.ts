@@ -1,3 +1,4 @@
+// GatehouseStorages on the fake API server: what their status says, how long they stay, and which specs are of use.
 import { afterEach, expect, it } from 'vitest';
 import { ClusterBench, clusterObject, NAMESPACE, storageObject } from '#test/kit/cluster-bench.ts';
 import { conditionsOf } from '../cluster/conditions.ts';
