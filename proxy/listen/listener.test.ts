@@ -143,6 +143,25 @@ describe('bounds', () => {
     expect(bounds.count).toBe(3);
   });
 
+  it('S32 strangers behind a balancer count where they are, and shut out nobody else', async () => {
+    const { listener, taken, bounds } = await open({ strangers: 2, balancers: LOOPBACK });
+    const from = (ip: string): string => `PROXY TCP4 ${ip} 10.0.0.1 51000 443\r\nSSH-2.0-x\r\n`;
+    for (const count of [1, 2]) {
+      dial(listener, from('192.0.2.7'));
+      await until('it', () => taken.length === count);
+    }
+    await closed(dial(listener, from('192.0.2.7')));
+    dial(listener, from('192.0.2.8'));
+    const other = await until('the other one', () => taken[2]);
+    expect(other.origin.remoteAddress).toBe('192.0.2.8:51000');
+    expect(bounds.strangers.size).toBe(3);
+    other.settled();
+    taken[0]?.socket.destroy();
+    await until('one is left', () => bounds.strangers.size === 1);
+    dial(listener, from('192.0.2.7'));
+    await until('there is room again', () => taken.length === 4);
+  });
+
   it('ok: connection_limits.max_connections is the end, until one closes', async () => {
     const { listener, taken, bounds } = await open({ max: 2 });
     dial(listener, 'SSH-2.0-a');

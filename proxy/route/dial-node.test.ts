@@ -50,6 +50,20 @@ const resolveTo =
     );
 
 describe('greeting', () => {
+  it('S34 what answers may reset the connection at any time, and hurts nobody', async () => {
+    let near: Socket | undefined;
+    const address = await serve((socket) => {
+      near = socket;
+      socket.write('SSH-2.0-node\r\n');
+    });
+    const rules = { allowsLoopback: true };
+    const socket = await dialNode({ address, clock, timeoutMs: 5000, rules });
+    near?.resetAndDestroy();
+    socket.resume();
+    await until('it is gone', () => socket.destroyed);
+    expect(socket.errored).toMatchObject({ code: 'ECONNRESET' });
+  });
+
   it('ok: the header goes first, and the greeting is still there to be read', async () => {
     let heard = '';
     const address = await serve((socket) => {

@@ -12,7 +12,7 @@ import { encodeProxyRequest, requireProxyReady } from '#wire/proxy-request.ts';
 import { openChannelStream } from '#wire/ssh/channel-stream.ts';
 import { directTcpip, subsystemRequest } from '#wire/ssh/payloads.ts';
 import type { SshConnection, SshKey } from '#wire/ssh/ssh.ts';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type { UserIdentity } from '#core/identity.ts';
 
 const PROXY_ID = 'aaaaaaaa-0000-4000-8000-000000000001';
@@ -364,6 +364,74 @@ describe('S16 what is open', () => {
     node.view.setPreference({ locking_mode: 'strict' });
     expect(await errorOf(openChannelStream(connection, 'direct-tcpip', direct('web-1')))).toMatch(/locks/);
     connection.disconnect(11, 'done');
+  });
+});
+
+describe('S33 what one holds', () => {
+  const startBounded = (more: object): Promise<TestProxy> =>
+    startTestProxy({
+      clock: node.clock,
+      view: node.view,
+      hostId: PROXY_ID,
+      key: node.hostKey(['proxy'], PROXY_ID),
+      ...more,
+    });
+
+  it('S33 refuses: more than half of all connections to one person, whichever way they come', async () => {
+    const small = await startBounded({ maxConnections: 4 });
+    const open = [await small.connect('joe', joe), await small.connect('joe', joe)];
+    let banner = '';
+    await errorOf(small.connect('joe', joe, { onBanner: (text) => (banner += text) }));
+    expect(banner).toContain('2 are allowed (max_connections)');
+    const over = await small.openRequest(who());
+    over.write(encodeProxyRequest({ target: 'web-1' }));
+    const refused = await takeLine(over, { clock: node.clock, maxBytes: 32_768, timeoutMs: 5000 });
+    expect(() => requireProxyReady(refused)).toThrow(/max_connections/);
+    const other = await small.connect('ann', node.userKey('ann'));
+    open[0]?.disconnect(11, 'done');
+    await until('it has left', () => small.door.counts.connections === 2);
+    const again = await small.connect('joe', joe);
+    for (const connection of [again, other]) connection.disconnect(11, 'done');
+    await small.close();
+  });
+
+  it('S33 refuses: more connections to one member than it has a use for', async () => {
+    const id = randomUUID();
+    const key = node.hostKey(['node'], id);
+    const open: SshConnection[] = [];
+    for (let i = 0; i < 256; i++) open.push(await proxy.connect(id, key));
+    let banner = '';
+    await errorOf(proxy.connect(id, key, { onBanner: (text) => (banner += text) }));
+    expect(banner).toContain('256 are allowed');
+    const other = randomUUID();
+    (await proxy.connect(other, node.hostKey(['node'], other))).disconnect(11, 'done');
+    for (const connection of open) connection.disconnect(11, 'done');
+  }, 60_000);
+
+  it('S33 refuses: more dials at a time than a connection may have channels', async () => {
+    const stuck = await startBounded({ resolve: () => {} });
+    node.view.putNode(nodeDocument('slow', { hostname: 'slow', addr: 'slow.example.com:22' }));
+    const connection = await stuck.connect('joe', joe);
+    const refused: string[] = [];
+    const dials = Array.from({ length: 130 }, async () =>
+      refused.push(await errorOf(openChannelStream(connection, 'direct-tcpip', direct('slow')))),
+    );
+    await until('two are refused', () => refused.length === 2);
+    expect(refused[0]).toContain('at most 128 channels');
+    await node.clock.advance(31_000);
+    await Promise.all(dials);
+    expect(refused[5]).toMatch(/no answer within/);
+    connection.disconnect(11, 'done');
+    await stuck.close();
+  });
+
+  it('ok: a stream that ended before it was served is forgotten', async () => {
+    const ended = new Duplex({ read() {}, write: (_data, _encoding, done) => done() });
+    ended.destroy();
+    const origin = { remoteAddress: '192.0.2.1:1', localAddress: '192.0.2.80:3080' };
+    proxy.door.accept(ended, origin);
+    proxy.door.proxySsh(ended, { identity: who(), validBefore: Infinity }, origin);
+    expect(proxy.door.counts.inUse).toBe(0);
   });
 });
 

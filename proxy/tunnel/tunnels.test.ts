@@ -302,6 +302,24 @@ describe('several proxies', () => {
     for (const proxy of proxies) if (proxy !== dead) expect(await useNode(proxy)).toBe('hello');
   });
 
+  it('S16 a proxy that is locked loses its tunnels, and no other proxy asks it any more', async () => {
+    node.view.setNetworking({ tunnel_strategy: { type: 'proxy_peering', agent_connection_count: 1 } });
+    for (const i of [1, 2, 3]) await startProxy(i);
+    const tunnels = openTunnels({ onChange: () => putNode({ ...TUNNELLED, proxy_ids: tunnels.proxyIds() }) });
+    await flow('one tunnel', () => tunnels.proxyIds().length === 1);
+    const locked = tunnels.proxyIds()[0] as string;
+    const others = proxies.filter(({ hostId }) => hostId !== locked);
+    for (const proxy of others) expect(await useNode(proxy)).toBe('hello');
+    const victim = proxies.find(({ hostId }) => hostId === locked) as TestProxy;
+    node.view.setLocks([{ name: 'l', target: { server_id: locked } }]);
+    await flow('nobody is connected to it', () => victim.sockets.size === 0);
+    await flow('another tunnel', () => tunnels.proxyIds().length === 1);
+    expect(tunnels.proxyIds()).not.toContain(locked);
+    await pass(30 * SECOND);
+    expect(victim.sockets.size).toBe(0);
+    for (const proxy of others) expect(await useNode(proxy)).toBe('hello');
+  });
+
   it('S18 refuses: peers ask only for tunnels of the proxy itself, and only proxies may', async () => {
     for (const i of [1, 2]) await startProxy(i);
     const [first] = proxies as [TestProxy, TestProxy];

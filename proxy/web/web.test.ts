@@ -42,10 +42,18 @@ let clock: FakeClock;
 let server: Server;
 let web: Web;
 let asked: { readonly what: string; readonly token: string; readonly origin: Origin }[];
-let upgraded: { readonly to: string; readonly socket: Socket; readonly origin: Origin }[];
+let upgraded: {
+  readonly to: string;
+  readonly socket: Socket;
+  readonly origin: Origin;
+  readonly done: () => void;
+}[];
+/** Connections that are no strangers' any more. */
+let settled: number;
 const sockets: Socket[] = [];
 
 async function serve(about: Partial<WebOptions> = {}): Promise<void> {
+  const origins = new Origins();
   const invites: Invites = {
     async open(token, origin) {
       asked.push({ what: 'open', token, origin });
@@ -62,19 +70,20 @@ async function serve(about: Partial<WebOptions> = {}): Promise<void> {
     clock,
     log: silentLog,
     endsTls: true,
-    origins: new Origins(),
+    origins,
     trustsForwardedFor: false,
     facts: () => FACTS,
     notReady: () => undefined,
     invites,
     upgrades: {
-      ssh: (stream, origin) => upgraded.push({ to: 'ssh', socket: stream as Socket, origin }),
-      auth: (stream, origin) => upgraded.push({ to: 'auth', socket: stream as Socket, origin }),
+      ssh: (stream, origin, done) => upgraded.push({ to: 'ssh', socket: stream as Socket, origin, done }),
+      auth: (stream, origin, done) => upgraded.push({ to: 'auth', socket: stream as Socket, origin, done }),
     },
     ...about,
   });
   server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     sockets.push(socket);
+    origins.remember(socket, originOf(socket), () => settled++);
     web.accept(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -82,7 +91,7 @@ async function serve(about: Partial<WebOptions> = {}): Promise<void> {
 
 beforeEach(() => {
   clock = new FakeClock();
-  [asked, upgraded] = [[], []];
+  [asked, upgraded, settled] = [[], [], 0];
 });
 afterEach(async () => {
   await web.close();
@@ -320,6 +329,10 @@ describe('upgrades', () => {
       const echoed = new Promise<Buffer>((resolve) => socket.once('data', resolve));
       near.write('back');
       expect(String(await echoed)).toBe('back');
+      // Or tunnels that come through one balancer would count as its strangers for as long as they are there.
+      expect(settled).toBe(index);
+      upgraded[index]!.done();
+      expect(settled).toBe(index + 1);
     }
   });
 
