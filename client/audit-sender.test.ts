@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { processName } from '#recordings/spool/process-name.ts';
 import { silentLog } from '#core/log.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
 import { FakeClock } from '#test/kit/clock.ts';
@@ -122,9 +123,10 @@ describe('to a real auth server', () => {
 
   it('ok: files of a killed process with torn lines, of others that live, and what is no file of ours', async () => {
     const lines = [1, 2].map((n) => JSON.stringify({ uid: randomUUID(), ...event(n) }));
-    const dead = `0000000000001-0123abcd-1-${process.pid}.jsonl`;
-    const alive = `0000000000001-0123abcd-2-${process.ppid}.jsonl`;
-    const link = `0000000000001-0123abcd-3-${process.pid}.jsonl`;
+    // Its number belongs to another process by now, as after a restart of the machine.
+    const dead = `0000000000001-0123abcd-1-p${process.ppid}-0123456789ab1.jsonl`;
+    const alive = `0000000000001-0123abcd-2-${processName(process.ppid)}.jsonl`;
+    const link = `0000000000001-0123abcd-3-${processName()}.jsonl`;
     await writeFile(join(dir, dead), `${lines.join('\n')}\n{"event":"session.st`);
     await writeFile(join(dir, alive), `${lines.join('\n')}\n`);
     await writeFile(join(dir, 'notes.txt'), 'hello');

@@ -265,7 +265,10 @@ export class Outbox {
 
   /** No write to its file is under way, and none follows. */
   async #settle(batch: Batch): Promise<void> {
+    // Before the wait: the writer takes what is there as soon as its write is done, and the file would close under it.
+    batch.unwritten = '';
     if (this.#writing?.batch === batch) await this.#writing.done;
+    // A write that failed has put its lines back.
     batch.unwritten = '';
     await this.#spool.seal(batch.name);
   }

@@ -6,10 +6,12 @@ import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promi
 import { join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 import { isPlainObject } from '#core/schema/check.ts';
+import { isRunning, processName } from '#recordings/spool/process-name.ts';
 
 /** Larger files were not made here. */
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
-const NAME = /^(\d{13})-([0-9a-f]{8})-(\d{1,10})-(\d{1,10})\.jsonl$/;
+/** The last part names the process that made it. */
+const NAME = /^(\d{13})-([0-9a-f]{8})-(\d{1,10})-(p\d{1,10}-[0-9a-f]{1,32})\.jsonl$/;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 export interface AuditSpool {
@@ -37,6 +39,7 @@ export function openAuditSpool(dir: string, startedAt: number): AuditSpool {
 class FolderSpool implements AuditSpool {
   readonly #dir: string;
   readonly #prefix: string;
+  readonly #process = processName();
   readonly #open = new Map<string, FileHandle>();
   #count = 0;
 
@@ -46,7 +49,7 @@ class FolderSpool implements AuditSpool {
   }
 
   nextName(): string {
-    return `${this.#prefix}-${++this.#count}-${process.pid}.jsonl`;
+    return `${this.#prefix}-${++this.#count}-${this.#process}.jsonl`;
   }
 
   append(name: string, lines: string): Promise<void> {
@@ -105,8 +108,14 @@ class FolderSpool implements AuditSpool {
       throw storageError('list', error);
     });
     return names
-      .filter((name) => !name.startsWith(this.#prefix) && isOrphan(name))
+      .filter((name) => !name.startsWith(this.#prefix) && this.#isOrphan(name))
       .sort((one, other) => compareNames(one, other));
+  }
+
+  /** The number of a process alone says nothing: after a restart of the machine another one has it. */
+  #isOrphan(name: string): boolean {
+    const maker = NAME.exec(name)?.[4];
+    return maker !== undefined && (maker === this.#process || !isRunning(maker));
   }
 
   async close(): Promise<void> {
@@ -124,19 +133,6 @@ class FolderSpool implements AuditSpool {
       await folder.close();
     }
     return file;
-  }
-}
-
-/** What has the number of this process was made before it began: numbers are given out again. */
-function isOrphan(name: string): boolean {
-  const pid = Number(NAME.exec(name)?.[4]);
-  if (Number.isNaN(pid)) return false;
-  if (pid === process.pid) return true;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'EPERM';
   }
 }
 

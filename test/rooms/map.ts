@@ -32,8 +32,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     why: 'it writes, keeps and reads what was seen; who may see it is decided elsewhere',
   },
   client: {
-    imports: ['core', 'kinds', 'recordings/upload.ts', 'recordings/source.ts'],
-    why: 'it is the only door to auth and must run anywhere; recordings pass through it by their contracts',
+    imports: [
+      'core',
+      'kinds',
+      'recordings/upload.ts',
+      'recordings/source.ts',
+      'recordings/spool/process-name.ts',
+    ],
+    why: 'it is the only door to auth and must run anywhere; recordings pass through it by their contracts, and what waits on disk is named alike in both',
     testsAlso: ['auth', 'storage', 'events', 'join', 'config', 'recordings'],
   },
   auth: {
