@@ -9,8 +9,9 @@ export interface IpPort {
 
 /** An IPv4 address that came mapped into IPv6 is written as IPv4. Undefined when `ip` is no address. */
 export function formatIpPort(ip: string, port: number): string | undefined {
-  const bytes = parseIp(/^::ffff:[\d.]+$/i.test(ip) ? ip.slice('::ffff:'.length) : ip);
-  if (bytes === undefined || !isPort(port)) return undefined;
+  const parsed = parseIp(ip);
+  if (parsed === undefined || !isPort(port)) return undefined;
+  const bytes = isMapped(parsed) ? parsed.subarray(12) : parsed;
   return bytes.length === 4 ? `${formatIp(bytes)}:${port}` : `[${formatIp(bytes)}]:${port}`;
 }
 
@@ -22,5 +23,9 @@ export function parseIpPort(text: string): IpPort | undefined {
   const port = Number(match[3]);
   return formatIpPort(ip, port) === text ? { ip, port } : undefined;
 }
+
+/** ::ffff:0:0/96, however it was written: `::ffff:10.0.0.1` and `::ffff:a00:1` are one address. */
+const isMapped = (bytes: Uint8Array): boolean =>
+  bytes.length === 16 && bytes.subarray(0, 12).every((byte, i) => byte === (i < 10 ? 0 : 255));
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65_535;

@@ -10,6 +10,8 @@ describe('version 1', () => {
   it.each([
     ['PROXY TCP4 192.0.2.1 10.0.0.1 51000 443\r\n', '192.0.2.1:51000'],
     ['PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n', '[2001:db8::1]:1'],
+    // As balancers that listen on `::` write clients of IPv4.
+    ['PROXY TCP6 ::ffff:192.0.2.1 ::ffff:10.0.0.1 51000 443\r\n', '192.0.2.1:51000'],
     ['PROXY UNKNOWN\r\n', undefined],
     ['PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n', undefined],
   ])('ok: %j', (line, client) => {
@@ -38,6 +40,11 @@ describe('version 2', () => {
       'IPv6',
       `21210024${'20010db8'}${'0'.repeat(23)}1${'20010db8'}${'0'.repeat(23)}2c73801bb`,
       '[2001:db8::1]:51000',
+    ],
+    [
+      'IPv4 mapped into IPv6',
+      `21210024${'0'.repeat(20)}ffffc0000201${'0'.repeat(20)}ffff0a000001c73801bb`,
+      '192.0.2.1:51000',
     ],
     ['the balancer itself', '20000000', undefined],
     ['a family without addresses', '21000000', undefined],

@@ -147,7 +147,8 @@ export class RelayedConnection implements Relayed, Watched {
 
   mayCallBack(what: 'agent' | 'x11'): boolean {
     const refusal = this.#refusal(what);
-    this.#record(what, what, 0, refusal);
+    // What is permitted is told once: it may be asked for as often as a packet can be sent.
+    if (!this.#asked.has(what) || refusal !== undefined) this.#record(what, what, 0, refusal);
     if (refusal === undefined) this.#asked.add(what);
     return refusal === undefined;
   }
