@@ -13,12 +13,17 @@ import { DENIED_MESSAGE, quote } from '#core/access/reason.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { HostIdentity, UserIdentity } from '#core/identity.ts';
+import { RateLimit } from '#core/rate-limit.ts';
 import type { ClusterView } from '#client/cluster-view.ts';
 import { ipOf, type Origin } from '../listen/origin.ts';
 import type { RouteRequest } from '../route/request.ts';
 import { HiddenNodes, type Route, type Router } from '../route/router.ts';
 import type { SessionRelay } from '../record/relay.ts';
 import type { ProxyRefusals } from './refusals.ts';
+
+/** Of one person at once; then it is ten a second. */
+const MISSES = { burst: 200, refillMs: 100 };
+const TOO_MANY_MISSES = 'too many names that lead to no server; wait a minute';
 
 export interface ProxyUser {
   readonly identity: UserIdentity;
@@ -55,9 +60,12 @@ class Problem extends Error {
 
 export class Admission {
   readonly #options: AdmissionOptions;
+  /** Names of one person that lead nowhere: each is looked for among all nodes. */
+  readonly #misses: RateLimit;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#misses = new RateLimit({ clock: options.clock, ...MISSES });
   }
 
   /** ACCESS_DENIED, LOCKED, CERTIFICATE_INVALID or UNAVAILABLE, on record, with the id of the denial in its message. */
@@ -88,7 +96,7 @@ export class Admission {
       throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate has expired');
   }
 
-  /** An open way to the node that is meant; as `admit`, and what Router throws. */
+  /** An open way to the node that is meant; as `admit`, what Router throws, and LIMIT_EXCEEDED after too many misses. */
   async open(user: ProxyUser, request: RouteRequest): Promise<Route> {
     const { router, relay } = this.#options;
     const node = this.#resolve(user, request);
@@ -98,8 +106,13 @@ export class Admission {
   }
 
   #resolve(user: ProxyUser, request: RouteRequest): Route['node'] {
+    const { name } = user.identity;
     try {
-      return this.#options.router.resolve(request, this.#judge(user));
+      const access = this.#judge(user);
+      if (!this.#misses.take(name)) throw new GatehouseError('LIMIT_EXCEEDED', TOO_MANY_MISSES);
+      const node = this.#options.router.resolve(request, access);
+      this.#misses.giveBack(name);
+      return node;
     } catch (error) {
       throw this.#onRecord(user, `node/${request.host}`, error);
     }

@@ -425,6 +425,20 @@ describe('S33 what one holds', () => {
     await stuck.close();
   });
 
+  it('S33 refuses: to look for names without end; those who find what they look for are not bothered', async () => {
+    const connection = await proxy.connect('joe', joe);
+    const ask = (host: string): Promise<string> =>
+      errorOf(openChannelStream(connection, 'direct-tcpip', direct(host)));
+    for (let i = 0; i < 200; i++) expect(await ask(`absent-${i}`)).toContain('no such server');
+    expect(await ask('absent')).toContain('too many names');
+    await node.clock.advance(1000);
+    for (let i = 0; i < 15; i++) {
+      const stream = await openChannelStream(connection, 'direct-tcpip', direct('web-1'));
+      stream.on('error', () => {}).destroy();
+    }
+    connection.disconnect(11, 'done');
+  });
+
   it('ok: a stream that ended before it was served is forgotten', async () => {
     const ended = new Duplex({ read() {}, write: (_data, _encoding, done) => done() });
     ended.destroy();
