@@ -75,6 +75,25 @@ it('ok: auth first; the proxies when auth answers, with the pin of the cluster',
   expect(reasons).toEqual(expect.arrayContaining(['Installing', 'Serving', 'Settled']));
 });
 
+it('ok: of two operators the first has a cluster, the other says so and writes nothing', async () => {
+  const b = await installed();
+  expect(b.cluster()?.metadata.annotations).toMatchObject({ 'gatehouse.dev/operator': 'gatehouse-system' });
+  const set = b.set('auth');
+  const before = b.cluster()?.['status'];
+  await b.put(
+    { version: '0.1.9' },
+    {
+      metadata: { name: 'main', annotations: { 'gatehouse.dev/operator': 'another-system' } },
+    },
+  );
+  expect(b.set('auth')).toEqual(set);
+  expect(b.cluster()?.['status']).toEqual(before);
+  const told = b.kube.all(EVENTS, NAMESPACE).filter((event) => event['reason'] === 'OtherOperator');
+  expect(told.map((event) => event['note'] ?? event['message'])).toEqual([
+    'the operator of namespace "gatehouse-system" leaves this cluster to that of namespace "another-system", which the annotation gatehouse.dev/operator names',
+  ]);
+});
+
 it('ok: nothing is written when nothing is to be done, whatever is looked at again', async () => {
   const b = await installed();
   const writes = () => b.kube.calls.filter(({ verb }) => !['get', 'list', 'watch'].includes(verb)).length;

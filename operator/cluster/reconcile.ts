@@ -8,6 +8,7 @@ import type { KubeObject, ObjectKey } from '../kube/kube.ts';
 import { CLUSTER_ROLE_BINDINGS } from '../kube/object-types.ts';
 import type { OperatorContext, Outcome, ReconcileContext } from '../runtime/controller.ts';
 import { problemsOf, type Problem } from './checks.ts';
+import { claimOf, isOfAnother, OPERATOR_ANNOTATION } from './claim.ts';
 import { gather, NOT_ANSWERING, type ClusterKey, type Gathering } from './gather.ts';
 import { CLUSTER_FINALIZER, delegatorName, PAUSED_ANNOTATION, RETRY_ANNOTATION } from './names.ts';
 import type { ClusterPlan, Revisions } from './plan.ts';
@@ -47,6 +48,7 @@ export class ClusterReconciler {
   ): Promise<Outcome> {
     if (object === undefined || namespace === undefined) return {};
     const key: ClusterKey = { namespace, name };
+    if (this.#isOfAnother(object)) return {};
     try {
       const isGoing = object.metadata.deletionTimestamp !== undefined;
       return isGoing ? await this.#finish(key, object) : await this.#look(key, object, about);
@@ -60,7 +62,7 @@ export class ClusterReconciler {
   async #look(key: ClusterKey, object: KubeObject, { log, signal }: ReconcileContext): Promise<Outcome> {
     const { context, houses } = this.#options;
     const isPaused = object.metadata.annotations?.[PAUSED_ANNOTATION] === 'true';
-    const current = isPaused ? object : await this.#withFinalizer(key, object);
+    const current = isPaused ? object : await this.#claimed(key, object);
     const gathering = await gather(key, current, { context, houses, log, signal });
     const problems = problemsOf(gathering.checked);
     const work: Work = { context, key, object: current, gathering, signal };
@@ -86,11 +88,31 @@ export class ClusterReconciler {
     return {};
   }
 
-  async #withFinalizer(key: ClusterKey, object: KubeObject): Promise<KubeObject> {
+  /** An event says so once; its status is the other's to write. */
+  #isOfAnother(object: KubeObject): boolean {
+    const { operator, record } = this.#options.context;
+    if (!isOfAnother(object, operator.namespace)) return false;
+    record(object, {
+      type: 'Warning',
+      reason: 'OtherOperator',
+      message: `the operator of namespace "${operator.namespace}" leaves this cluster to that of namespace "${claimOf(object) ?? ''}", which the annotation ${OPERATOR_ANNOTATION} names`,
+    });
+    return true;
+  }
+
+  /** Marks the object as this operator's, as long as it is nobody's: of two that try, one is told that it changed. */
+  async #claimed(key: ClusterKey, object: KubeObject): Promise<KubeObject> {
     const { finalizers = [], resourceVersion } = object.metadata;
-    if (finalizers.includes(CLUSTER_FINALIZER)) return object;
-    return this.#options.context.kube.patch(CLUSTER, key, {
-      metadata: { finalizers: [...finalizers, CLUSTER_FINALIZER], resourceVersion },
+    const { kube, operator } = this.#options.context;
+    const isClaimed = claimOf(object) !== undefined;
+    if (isClaimed && finalizers.includes(CLUSTER_FINALIZER)) return object;
+    const others = finalizers.filter((finalizer) => finalizer !== CLUSTER_FINALIZER);
+    return kube.patch(CLUSTER, key, {
+      metadata: {
+        finalizers: [...others, CLUSTER_FINALIZER],
+        annotations: { [OPERATOR_ANNOTATION]: operator.namespace },
+        resourceVersion,
+      },
     });
   }
 

@@ -1,4 +1,5 @@
 // Which GatehouseCluster an object belongs to: always one of its own namespace. Pure.
+import { isOfAnother } from '../cluster/claim.ts';
 import type { KubeObject } from '../kube/kube.ts';
 
 export type Choice =
@@ -26,6 +27,16 @@ export function chooseCluster(wanted: string | undefined, clusters: readonly Kub
     reason: 'ClusterAmbiguous',
     message: `clusterRef.name: must say which GatehouseCluster is meant${listed(names)}`,
   };
+}
+
+/** Whether every cluster that could be meant is another operator's, and with it the object. `clusters` as above. */
+export function belongsToAnother(
+  wanted: string | undefined,
+  clusters: readonly KubeObject[],
+  operatorNamespace: string,
+): boolean {
+  const meant = clusters.filter(({ metadata }) => wanted === undefined || metadata.name === wanted);
+  return meant.length > 0 && meant.every((cluster) => isOfAnother(cluster, operatorNamespace));
 }
 
 const listed = (names: readonly string[]): string =>

@@ -9,6 +9,7 @@ import { MIRRORS, type Mirror } from '../crds/mirror.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
 import { SECRETS } from '../kube/object-types.ts';
 import type { Cache, Controller, OperatorContext, Outcome, Related } from '../runtime/controller.ts';
+import { belongsToAnother } from './cluster-choice.ts';
 import { readEnvelope, type Envelope } from './envelope.ts';
 import { Interests, textOf } from './interests.ts';
 import { lookAndWrite, type Found, type Look } from './mirrored.ts';
@@ -100,7 +101,7 @@ class MirrorReconciler {
     }
     const object = this.#newest(key, seen);
     const envelope = readEnvelope(this.#mirror.kind, object);
-    if (envelope.isPaused) return {};
+    if (envelope.isPaused || this.#isOfAnother(object, envelope)) return {};
     const isGoing = object.metadata.deletionTimestamp !== undefined;
     const found = isGoing ? await this.#end(object, envelope) : await this.#bring(object, envelope);
     if (found === undefined) return {};
@@ -108,6 +109,13 @@ class MirrorReconciler {
     else this.#interests.note(key, found.interest);
     if (found.finding !== undefined) await this.#tell(this.#newest(key, object), found.finding);
     return found.again === undefined ? {} : { again: found.again };
+  }
+
+  /** Then it is not touched, and nothing said of it. */
+  #isOfAnother(object: KubeObject, { clusterName }: Envelope): boolean {
+    const { cache, operator } = this.#context;
+    const clusters = cache.list(CLUSTER, object.metadata.namespace);
+    return belongsToAnother(clusterName ?? statusOf(object).cluster, clusters, operator.namespace);
   }
 
   #bring(object: KubeObject, envelope: Envelope): Promise<Found> {

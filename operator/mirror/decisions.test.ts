@@ -7,7 +7,7 @@ import type { Resource } from '#core/resource.ts';
 import { kindOf } from '#kinds/all.ts';
 import { roleKind } from '#kinds/role/kind.ts';
 import type { KubeObject } from '../kube/kube.ts';
-import { chooseCluster } from './cluster-choice.ts';
+import { belongsToAnother, chooseCluster } from './cluster-choice.ts';
 import { Interests } from './interests.ts';
 import { decideOwnership, marked, ownerFor } from './ownership.ts';
 import { nextStatus, statusOf, type Finding } from './status.ts';
@@ -89,6 +89,21 @@ test('ok: the cluster that is named, or the only one that stays', () => {
   expect(chosen('b', cluster('a'), cluster('b'))).toBe('b');
   expect(chosen('c', cluster('a'), cluster('b'))).toBe('ClusterNotFound');
   expect(chosen('b', cluster('b', true))).toBe('ClusterNotFound');
+});
+
+test('ok: an object is left to the operator that has every cluster it could mean', () => {
+  const of = (name: string, operator?: string) =>
+    object({ name, annotations: operator === undefined ? {} : { 'gatehouse.dev/operator': operator } });
+  const isLeft = (wanted: string | undefined, ...clusters: KubeObject[]) =>
+    belongsToAnother(wanted, clusters, 'mine');
+  expect(isLeft(undefined)).toBe(false);
+  expect(isLeft(undefined, of('a'))).toBe(false);
+  expect(isLeft(undefined, of('a', ''))).toBe(false);
+  expect(isLeft(undefined, of('a', 'mine'))).toBe(false);
+  expect(isLeft(undefined, of('a', 'theirs'))).toBe(true);
+  expect(isLeft(undefined, of('a', 'theirs'), of('b', 'mine'))).toBe(false);
+  expect(isLeft('a', of('a', 'theirs'), of('b', 'mine'))).toBe(true);
+  expect(isLeft('c', of('a', 'theirs'))).toBe(false);
 });
 
 describe('status', () => {

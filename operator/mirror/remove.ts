@@ -1,5 +1,6 @@
 // The end of an object: what it made goes, or is left to nobody, before the object itself may go. A cluster that is gone,
 // or going, has nothing left to remove; one that cannot be reached is waited for.
+import { isOfAnother } from '../cluster/claim.ts';
 import { CLUSTER } from '../crds/cluster.ts';
 import type { ObjectKey } from '../kube/kube.ts';
 import { refused, ownedBy, type Found, type Look } from './mirrored.ts';
@@ -30,13 +31,14 @@ export async function removeMade(look: Omit<Look, 'hold'>): Promise<'done' | Fou
   return 'done';
 }
 
-/** Where it may have made something: the cluster it names or was last written to, else all of the namespace. */
+/** Where this operator may have made something: the cluster it names or was last written to, else all of the namespace. */
 function clustersOf({ context, object, envelope }: Omit<Look, 'hold'>): readonly ObjectKey[] {
   const { namespace } = object.metadata;
   const named = envelope.clusterName ?? statusOf(object).cluster;
   return context.cache
     .list(CLUSTER, namespace)
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .filter((cluster) => !isOfAnother(cluster, context.operator.namespace))
     .filter(({ metadata }) => named === undefined || metadata.name === named)
     .map(({ metadata }) => ({ namespace, name: metadata.name }));
 }

@@ -59,7 +59,10 @@ export async function startOperatorUnderTest(options: OperatorOptions): Promise<
     clock: systemClock,
     log,
   });
-  await runtime.start([houseController(CLUSTER, houses), ...mirrorControllers(runtime.context, houses)]);
+  await runtime.start([
+    houseController(CLUSTER, houses, runtime.context.operator.namespace),
+    ...mirrorControllers(runtime.context, houses),
+  ]);
   return {
     runtime,
     houses,
