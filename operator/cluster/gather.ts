@@ -10,8 +10,8 @@ import { CONFIG_MAPS, PODS, SECRETS, STATEFUL_SETS } from '../kube/object-types.
 import type { OperatorContext } from '../runtime/controller.ts';
 import { find, isOurs } from './apply.ts';
 import type { Gathered } from './checks.ts';
-import { countsOf, lookAt, type Counts } from './health.ts';
-import { readMemory, revisionNamed, type Memory } from './memory.ts';
+import { countsOf, lookAt, revisionOf, type Counts } from './health.ts';
+import { readMemory, revisionNamed, type Memory, type Vouched } from './memory.ts';
 import { certificateSecretName, COMPONENT_LABEL, INSTANCE_LABEL, memoryName, stepName } from './names.ts';
 import type { Seen, Step } from './upgrade.ts';
 import { plainVersion } from './versions.ts';
@@ -60,8 +60,8 @@ export async function gather(
   ]);
   const isOwnMemory = remembered !== undefined && isOurs(remembered, CONFIG_MAPS, object.metadata.uid ?? '');
   const memoryObject = isOwnMemory ? remembered : undefined;
-  const memory = readMemory(key.name, memoryObject);
   const sets = { auth, proxy };
+  const memory = readMemory(key.name, memoryObject, vouchedBy(object, sets));
   const podsOf = (step: Step): readonly KubeObject[] =>
     cache
       .list(PODS, key.namespace)
@@ -97,6 +97,16 @@ export async function gather(
     },
     counts: { auth: countsOf(auth), proxy: countsOf(proxy) },
     caPins: connection.state === 'connected' ? connection.caPins : pinsOf(object),
+  };
+}
+
+/** Who may write these could make pods, or is an operator. */
+function vouchedBy(object: KubeObject, sets: Gathering['sets']): Vouched {
+  const { lastGoodRevision = '' } = (object['status'] ?? {}) as { lastGoodRevision?: string };
+  const [auth, proxy] = lastGoodRevision.split('/');
+  return {
+    auth: new Set([auth, revisionOf(sets.auth)]),
+    proxy: new Set([proxy, revisionOf(sets.proxy)]),
   };
 }
 

@@ -11,23 +11,54 @@ const plan = samplePlan(FULL_SPEC, { tlsSecret: 'web' });
 const revisions = wantedRevisions(plan);
 const memory: Memory = {
   rollout: {
-    good: { auth: 'x' },
+    good: { auth: revisions.auth.name },
     moving: { step: 'proxy', revision: 'y', since: 5, pods: 1 },
     failed: { step: 'auth', wanted: 'w', reason: 'r', message: 'm' },
   },
   revisions: { auth: [revisions.auth], proxy: [revisions.proxy] },
   caPins: ['sha256:0'],
 };
+const vouched = { auth: new Set([revisions.auth.name]), proxy: new Set([revisions.proxy.name]) };
 const read = (value: unknown): Memory =>
-  readMemory('main', {
-    ...memoryObject(plan, EMPTY_MEMORY),
-    data: { 'memory.json': typeof value === 'string' ? value : JSON.stringify(value) },
-  });
+  readMemory(
+    'main',
+    {
+      ...memoryObject(plan, EMPTY_MEMORY),
+      data: { 'memory.json': typeof value === 'string' ? value : JSON.stringify(value) },
+    },
+    vouched,
+  );
 
 it('ok: what is remembered is read back', () => {
-  expect(readMemory('main', memoryObject(plan, memory))).toEqual(memory);
-  expect(readMemory('main', undefined)).toEqual(EMPTY_MEMORY);
+  expect(read(memory)).toEqual(memory);
+  expect(readMemory('main', undefined, vouched)).toEqual(EMPTY_MEMORY);
 });
+
+it('S37 refuses: a good revision that neither the status nor a StatefulSet names', () => {
+  const others = { auth: new Set(['none', undefined]), proxy: new Set<string>() };
+  const { rollout, revisions: kept } = readMemory('main', memoryObject(plan, memory), others);
+  expect([rollout.good, kept]).toEqual([{}, memory.revisions]);
+});
+
+const changed: readonly [string, (revision: { files: object; template: object }) => object][] = [
+  ['image', ({ template }) => ({ template: replaced(template, 'gatehouse:', 'evil:') })],
+  ['file', ({ files }) => ({ files: { ...files, 'gatehouse.yaml': 'version: v3' } })],
+  ['Secret', ({ template }) => ({ template: replaced(template, '"web"', '"admin"') })],
+  ['ConfigMap', ({ template }) => ({ template: replaced(template, 'main-proxy-', 'main-auth-') })],
+  ['name', ({ template }) => ({ name: 'x', template: replaced(template, revisions.proxy.name, 'x') })],
+];
+const replaced = (value: object, text: string, by: string): object => {
+  const json = JSON.stringify(value);
+  expect(json).toContain(text);
+  return JSON.parse(json.replaceAll(text, by)) as object;
+};
+it.each(changed)(
+  'S37 refuses: a remembered revision with another %s than its name stands for',
+  (_, change) => {
+    const evil = { ...revisions.proxy, ...change(revisions.proxy) };
+    expect(read({ ...memory, revisions: { auth: [], proxy: [evil] } })).toEqual(EMPTY_MEMORY);
+  },
+);
 
 it.each([
   '',

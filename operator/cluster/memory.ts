@@ -1,9 +1,11 @@
 // What the operator remembers of a cluster's roll-outs, in the ConfigMap `<name>-good`: where it is, and the revisions it
-// may have to go back to, whole, so that going back needs nothing else. Not in the status, which may be lost.
+// may have to go back to, whole, so that going back needs nothing else. What lies in a ConfigMap is believed as far as its
+// digest and what only operators write vouch for it: who may write ConfigMaps but no pods gets none through the operator.
 import type { KubeObject } from '../kube/kube.ts';
 import { isHarmless } from './harmless.ts';
 import { labelsOf, memoryName, ownerOf, stepName } from './names.ts';
 import type { ClusterPlan, Revision } from './plan.ts';
+import { isTrueToName } from './resources/revision.ts';
 import { EMPTY_ROLLOUT, STEPS, type Rollout, type Step } from './upgrade.ts';
 
 export interface Memory {
@@ -21,19 +23,30 @@ export const EMPTY_MEMORY: Memory = {
 
 const KEY = 'memory.json';
 
+/** Names of the revisions that run, and of those that the status calls good. */
+export type Vouched = Readonly<Record<Step, ReadonlySet<string | undefined>>>;
+
 /**
  * Of the cluster of this name. What cannot be read, or was not written by an operator, counts as nothing: the revision that
- * runs becomes the good one again as soon as it is ready.
+ * runs becomes the good one again as soon as it is ready. A good revision that nothing else vouches for is none.
  */
-export function readMemory(cluster: string, object: KubeObject | undefined): Memory {
+export function readMemory(cluster: string, object: KubeObject | undefined, vouched: Vouched): Memory {
   const { [KEY]: text } = (object?.['data'] ?? {}) as Record<string, string | undefined>;
   if (text === undefined) return EMPTY_MEMORY;
   try {
     const value: unknown = JSON.parse(text);
-    return isMemory(value, cluster) ? value : EMPTY_MEMORY;
+    return isMemory(value, cluster) ? withVouched(value, vouched) : EMPTY_MEMORY;
   } catch {
     return EMPTY_MEMORY;
   }
+}
+
+function withVouched(memory: Memory, vouched: Vouched): Memory {
+  const kept = STEPS.flatMap((step) => {
+    const name = memory.rollout.good[step];
+    return name !== undefined && vouched[step].has(name) ? [[step, name] as const] : [];
+  });
+  return { ...memory, rollout: { ...memory.rollout, good: Object.fromEntries(kept) } };
 }
 
 export function memoryObject(
@@ -79,7 +92,12 @@ function isMemory(value: unknown, cluster: string): value is Memory {
   return STEPS.every((step) => {
     const list: unknown = revisions?.[step];
     const account = stepName(cluster, step);
-    return Array.isArray(list) && list.every((one) => isRevision(one) && isHarmless(one.template, account));
+    return (
+      Array.isArray(list) &&
+      list.every(
+        (one) => isRevision(one) && isTrueToName(one, cluster, step) && isHarmless(one.template, account),
+      )
+    );
   });
 }
 

@@ -17,6 +17,8 @@ type Json = Readonly<Record<string, unknown>>;
 
 export const CONTAINER = 'gatehouse';
 export const DATA_VOLUME = 'data';
+/** Its ConfigMap is that of the revision. */
+export const CONFIG_VOLUME = 'config';
 /**
  * The volume is mounted above the data directory, because that one has to belong to the process, and the root of a volume
  * belongs to root.
@@ -98,7 +100,7 @@ function container({ spec, image, tlsSecret }: ClusterPlan, step: Step): Json {
     lifecycle: { preStop: { sleep: { seconds: DRAIN_SECONDS[step] } } },
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
-      { name: 'config', mountPath: CONFIG_FOLDER, readOnly: true },
+      { name: CONFIG_VOLUME, mountPath: CONFIG_FOLDER, readOnly: true },
       { name: DATA_VOLUME, mountPath: DATA_MOUNT },
       { name: 'tmp', mountPath: '/tmp' },
       ...(step === 'proxy' ? [{ name: 'join-token', mountPath: TOKEN_FOLDER, readOnly: true }] : []),
@@ -120,7 +122,7 @@ const probe = (path: string, times: { periodSeconds: number; failureThreshold: n
 
 function volumes({ spec, tlsSecret }: ClusterPlan, step: Step, configMap: string): readonly Json[] {
   return [
-    { name: 'config', configMap: { name: configMap } },
+    { name: CONFIG_VOLUME, configMap: { name: configMap } },
     { name: 'tmp', emptyDir: {} },
     // Auth's is a volume claim, see stateful-set.ts. A proxy keeps its identity as long as its pod, and joins anew after it.
     ...(step === 'proxy'
