@@ -61,7 +61,7 @@ teleportConfig and gatehouseConfig are laid over it.
 {{- $values := .Values -}}
 {{- $join := dict "method" "token" "token_name" "/etc/gatehouse-join/auth-token" -}}
 {{- if eq (include "gatehouse-kube-agent.joinMethod" .) "kubernetes" -}}
-{{- $join = dict "method" "kubernetes" "token_name" (include "gatehouse-kube-agent.tokenName" .) "rejoin" true -}}
+{{- $join = dict "method" "kubernetes" "token_name" (include "gatehouse-kube-agent.tokenName" .) "rejoin" (not (empty $values.caPin)) -}}
 {{- end -}}
 {{- if not (kindIs "invalid" $values.joinParams.rejoin) }}{{- $_ := set $join "rejoin" $values.joinParams.rejoin }}{{- end -}}
 {{- $format := dict "output" $values.log.format -}}
@@ -70,6 +70,13 @@ teleportConfig and gatehouseConfig are laid over it.
 {{- $section := dict "join_params" $join "proxy_server" (include "gatehouse-kube-agent.proxyAddr" .) "diag_addr" "0.0.0.0:3000" "log" $log -}}
 {{- if $values.caPin }}{{- $_ := set $section "ca_pin" $values.caPin }}{{- end -}}
 {{- toYaml $section -}}
+{{- end -}}
+
+{{- /* Without a pin, who answers at the proxy's address could take the agent over. Call with the first section of the file. */ -}}
+{{- define "gatehouse-kube-agent.checkRejoin" -}}
+{{- if and (get (get . "join_params" | default dict) "rejoin") (not (get . "ca_pin")) -}}
+{{- fail "joinParams.rejoin needs caPin, because any cluster that answers at proxyAddr could be joined otherwise: set caPin to the pins that `gatectl status` prints, or leave rejoin out" -}}
+{{- end -}}
 {{- end -}}
 
 {{- /* The whole file. */ -}}
@@ -112,5 +119,6 @@ teleportConfig and gatehouseConfig are laid over it.
 {{- end -}}
 {{- include "gatehouse-kube-agent.layOver" (list $config $over) -}}
 {{- end -}}
+{{- include "gatehouse-kube-agent.checkRejoin" $config.gatehouse -}}
 {{- toYaml $config -}}
 {{- end -}}

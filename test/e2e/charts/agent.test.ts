@@ -82,7 +82,11 @@ test('ok: secretName is where a given token is put, and else names a Secret that
 test('ok: without a token the pod proves itself by a ServiceAccount token for the cluster, and there is no Secret', async () => {
   const objects = await agent(NODE);
   expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
-  expect(load(objects).config.join).toMatchObject({ method: 'kubernetes', tokenName: 'agent', rejoin: true });
+  expect(load(objects).config.join).toMatchObject({
+    method: 'kubernetes',
+    tokenName: 'agent',
+    rejoin: false,
+  });
   const volume = named(at(podOf(objects), 'volumes'), 'join-sa-token');
   expect(at(volume, 'projected', 'sources', 0, 'serviceAccountToken')).toEqual({
     path: 'join-sa-token',
@@ -165,9 +169,19 @@ test('ok: overlays win, also with no, and take the section under both names', as
   });
 });
 
+test('S37 ok: a cluster that was replaced is joined anew only by its pin', async () => {
+  const rejoin = async (values: object): Promise<unknown> =>
+    load(await agent({ ...NODE, ...values })).config.join?.rejoin;
+  expect(await rejoin({ caPin: [PIN] })).toBe(true);
+  expect(await rejoin({ caPin: [PIN], joinParams: { rejoin: false } })).toBe(false);
+  expect(await rejoin({ caPin: [PIN], authToken: 'a-token' })).toBe(false);
+  expect(await rejoin({ caPin: [PIN], authToken: 'a-token', joinParams: { rejoin: true } })).toBe(true);
+});
+
 test('ok: an overlay of false, zero and empty values is not lost', async () => {
   const objects = await agent({
     ...NODE,
+    caPin: [PIN],
     gatehouseConfig: {
       gatehouse: { join_params: { rejoin: false } },
       ssh_service: { x11: { enabled: false, display_offset: 0 } },
@@ -246,7 +260,7 @@ test('ok: pods cannot become more than they are, and only their folders can be w
     mountPath: string;
   }[];
   expect(mounts.filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath)).toEqual([
-    '/var/lib/gatehouse',
+    '/var/lib',
     '/tmp',
   ]);
 });
@@ -267,7 +281,7 @@ test('ok: storage gives each replica a volume; existingDataVolume takes one that
   });
   for (const objects of [stored, given]) expect(named(at(podOf(objects), 'volumes'), 'data')).toBeUndefined();
   expect(named(at(containerOf(given), 'volumeMounts'), 'mine')).toMatchObject({
-    mountPath: '/var/lib/gatehouse',
+    mountPath: '/var/lib',
   });
 });
 
@@ -343,10 +357,16 @@ test.each([
     "at '/joinParams/method': value must be one of '', 'kubernetes', 'token'",
   ],
   [
-    'a pin that is none',
-    { ...NODE, caPin: ['sha256:abc'] },
-    "at '/caPin/0': 'sha256:abc' does not match pattern",
+    'joining a replaced cluster without a pin',
+    { ...NODE, joinParams: { rejoin: true } },
+    'joinParams.rejoin needs caPin, because any cluster that answers at proxyAddr could be joined otherwise',
   ],
+  [
+    'the same in an overlay',
+    { ...NODE, gatehouseConfig: { gatehouse: { join_params: { rejoin: true } } } },
+    'joinParams.rejoin needs caPin',
+  ],
+  [{ ...NODE, caPin: ['sha256:abc'] }, "at '/caPin/0': 'sha256:abc' does not match pattern"],
   ['a misspelt value', { ...NODE, authTokn: 'a' }, "additional properties 'authTokn' not allowed"],
   [
     'a misspelt value deeper down',

@@ -70,7 +70,7 @@ const AGENT: readonly Effect[] = [
   row('roles', 'node,kube', { kubeClusterName: 'a' }),
   row('joinParams.method', 'token', { secretName: '', joinParams: { tokenName: 'a-token' } }),
   row('joinParams.tokenName', 'other'),
-  row('joinParams.rejoin', false),
+  row('joinParams.rejoin', false, { caPin: [`sha256:${'7e'.repeat(32)}`] }),
   row('authToken', 'a-token'),
   row('secretName', 'mine'),
   row('clusterName', 'other.example.com'),
