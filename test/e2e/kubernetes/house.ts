@@ -283,16 +283,11 @@ class House implements KubeHouse {
     this.caPin = status.caPins[0] ?? '';
   }
 
-  /** The operator goes after what waits for it; a namespace that does not go in time is the business of a story. */
+  /** Objects first, as long as the operator may write in the namespace; then the namespace with its rights, then itself. */
   async removeAll(): Promise<void> {
-    const gone = [
-      'delete',
-      'namespace',
-      this.namespace,
-      `--timeout=${READY_MS / 1000}s`,
-      '--ignore-not-found',
-    ];
-    await phase('namespace is gone', () => this.cluster.kubectl(gone));
+    const gone = [`--timeout=${READY_MS / 1000}s`, '--ignore-not-found'];
+    await phase('objects are gone', () => this.kubectl('delete', 'gatehouse', '--all', ...gone));
+    await this.cluster.kubectl(['delete', 'namespace', this.namespace, ...gone]);
     await this.cluster.helm(['uninstall', 'gatehouse-operator', '-n', this.operatorNamespace]);
   }
 
