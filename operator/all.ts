@@ -22,7 +22,7 @@ export interface ControllerParts {
 
 export function allControllers(context: OperatorContext, parts: ControllerParts): readonly Controller[] {
   return [
-    houseController(CLUSTER, parts.houses, context.operator.namespace),
+    houseController(context, parts.houses),
     storageController(context),
     clusterController(context, parts),
     ...mirrorControllers(context, parts.houses),

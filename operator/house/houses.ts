@@ -50,7 +50,7 @@ export function openHouses(options: HousesOptions): Houses {
     connection: (key) =>
       open.get(textOf(key))?.house.connection() ?? {
         state: 'connecting',
-        message: 'the GatehouseCluster was not looked at yet',
+        message: 'the operator has not made the Service of auth yet; see the GatehouseCluster',
       },
     async open(cluster) {
       const { uid, namespace, name } = cluster.metadata;

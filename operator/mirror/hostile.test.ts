@@ -181,6 +181,29 @@ describe('S37 hostile custom resources', () => {
   });
 });
 
+test('S37 S25 nobody is spoken to at a Service that the operator did not make for this very object', async () => {
+  const service = (name: string, owner: object): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name,
+      namespace: 'evil',
+      labels: { 'app.kubernetes.io/managed-by': 'gatehouse-operator', 'app.kubernetes.io/instance': 'taken' },
+      ...owner,
+    },
+    spec: { type: 'ExternalName', externalName: 'prod-auth.prod.svc' },
+  });
+  const other = { apiVersion: 'gatehouse.dev/v1', kind: 'GatehouseCluster', name: 'taken', uid: 'another' };
+  kube.seed(service('taken-auth', { ownerReferences: [other] }));
+  kube.seed(service('bare-auth', {}));
+  for (const name of ['taken', 'bare']) kube.seed(clusterObject(name, 'evil'));
+  kube.seed(inEvil('role', 'r', { clusterRef: { name: 'taken' }, spec: {} }));
+  await until('said', () => messageOf(find('role', 'r')).includes('has not made the Service of auth yet'));
+  await until('idle', () => operator.runtime.isIdle());
+  expect(asked.filter(({ name }) => name !== 'main')).toEqual([]);
+  expect(operator.houses.connection({ namespace: 'evil', name: 'bare' }).state).toBe('connecting');
+});
+
 test('S37 S25 a token of the operator is for one GatehouseCluster, and goes to its Service and nowhere else', async () => {
   kube.seed({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'op', namespace: 'operators' } });
   const serviceAccount = { namespace: 'operators', name: 'op' };

@@ -3,13 +3,16 @@
 import { mirrorControllers } from '#operator/mirror/controller.ts';
 import { openHouses, type Houses } from '#operator/house/houses.ts';
 import type { Proof } from '#operator/house/house.ts';
+import { AUTH_PORT, labelsOf, ownerOf, stepName } from '#operator/cluster/names.ts';
 import { houseController } from '#operator/house/controller.ts';
 import { CLUSTER } from '#operator/crds/cluster.ts';
 import { MIRRORS } from '#operator/crds/mirror.ts';
 import { openFakeKube, type FakeKube } from '#operator/kube/fake.ts';
 import type { Kube, KubeObject, ObjectKey, ObjectType } from '#operator/kube/kube.ts';
+import type { Controller } from '#operator/runtime/controller.ts';
 import { openRuntime, type Runtime } from '#operator/runtime/run.ts';
 import { systemClock } from '#core/clock.ts';
+import { isCode } from '#core/errors/error.ts';
 import type { Kind } from '#core/kind.ts';
 import { silentLog, type Log } from '#core/log.ts';
 import { Registry } from '#core/metrics/registry.ts';
@@ -60,7 +63,8 @@ export async function startOperatorUnderTest(options: OperatorOptions): Promise<
     log,
   });
   await runtime.start([
-    houseController(CLUSTER, houses, runtime.context.operator.namespace),
+    serviceMaker(kube),
+    houseController(runtime.context, houses),
     ...mirrorControllers(runtime.context, houses),
   ]);
   return {
@@ -69,6 +73,30 @@ export async function startOperatorUnderTest(options: OperatorOptions): Promise<
     async close() {
       await runtime.close();
       await houses.close();
+    },
+  };
+}
+
+/** What the reconciler of clusters does first, and the house waits for: the Service of auth, where nobody has that name. */
+function serviceMaker(kube: Kube): Controller {
+  return {
+    name: 'service-maker',
+    type: CLUSTER,
+    async reconcile(key, cluster) {
+      if (cluster === undefined) return {};
+      const name = stepName(key.name, 'auth');
+      const ownerReferences = [ownerOf(cluster)];
+      const metadata = {
+        name,
+        namespace: key.namespace ?? '',
+        labels: labelsOf(key.name, 'auth'),
+        ownerReferences,
+      };
+      const spec = { ports: [{ name: 'auth', port: AUTH_PORT }] };
+      await kube.create({ apiVersion: 'v1', kind: 'Service', metadata, spec }).catch((error: unknown) => {
+        if (!isCode(error, 'ALREADY_EXISTS')) throw error;
+      });
+      return {};
     },
   };
 }
