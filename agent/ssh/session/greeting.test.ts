@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -12,24 +12,26 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-motd-'));
   files = { messages: [join(folder, 'dynamic'), join(folder, 'motd')], noLogin: join(folder, 'nologin') };
   account = { name: 'joe', uid: 1000, gid: 1000, home: join(folder, 'home'), loginShell: '/bin/sh' };
-  mkdirSync(account.home);
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-it('ok: the message of the day, in lines of a terminal', () => {
-  expect(messageOfTheDay(account, files)).toBe('');
+const hasNothing = async (): Promise<boolean> => false;
+
+it('ok: the message of the day, in lines of a terminal', async () => {
+  const never = (): Promise<boolean> => Promise.reject(new Error('there is nothing to say'));
+  expect(await messageOfTheDay(account, never, files)).toBe('');
   writeFileSync(join(folder, 'dynamic'), 'news\n');
   writeFileSync(join(folder, 'motd'), 'be\r\nnice\n');
-  expect(messageOfTheDay(account, files)).toBe('news\r\nbe\r\nnice\r\n');
+  expect(await messageOfTheDay(account, hasNothing, files)).toBe('news\r\nbe\r\nnice\r\n');
 });
-it('ok: not for those who want none', () => {
+it('ok: not for those who want none', async () => {
   writeFileSync(join(folder, 'motd'), 'news\n');
-  symlinkSync('/nowhere', join(account.home, '.hushlogin'));
-  expect(messageOfTheDay(account, files)).toBe('');
+  const has = async (path: string): Promise<boolean> => path === join(account.home, '.hushlogin');
+  expect(await messageOfTheDay(account, has, files)).toBe('');
 });
-it('S33 ok: a message without end is cut', () => {
+it('S33 ok: a message without end is cut', async () => {
   writeFileSync(join(folder, 'motd'), 'x'.repeat(1_000_000));
-  expect(messageOfTheDay(account, files)).toHaveLength(32 * 1024);
+  expect(await messageOfTheDay(account, hasNothing, files)).toHaveLength(32 * 1024);
 });
 it('refuses: logins while /etc/nologin is there, but for root', () => {
   expect(closedForLogins(account, files)).toBeUndefined();

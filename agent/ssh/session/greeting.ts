@@ -1,6 +1,6 @@
 // What a person sees before the first prompt: the message of the day, unless ~/.hushlogin is there, and why nobody can
 // log in just now. As sshd has it without PAM.
-import { closeSync, constants, lstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Account } from '../account/passwd.ts';
 
@@ -12,10 +12,17 @@ export interface GreetingFiles {
 const FILES: GreetingFiles = { messages: ['/run/motd.dynamic', '/etc/motd'], noLogin: '/etc/nologin' };
 const MAX_BYTES = 32 * 1024;
 
-/** For a terminal: lines end in CR LF. Empty when there is nothing to say. */
-export function messageOfTheDay({ home }: Account, files: GreetingFiles = FILES): string {
-  if (exists(join(home, '.hushlogin'))) return '';
-  return forTerminal(files.messages.map((path) => readStart(path) ?? '').join(''));
+/**
+ * For a terminal: lines end in CR LF. Empty when there is nothing to say. `has`: whether the person has a file of this
+ * path; asked only when there is something to say.
+ */
+export async function messageOfTheDay(
+  { home }: Account,
+  has: (path: string) => Promise<boolean>,
+  files: GreetingFiles = FILES,
+): Promise<string> {
+  const text = forTerminal(files.messages.map((path) => readStart(path) ?? '').join(''));
+  return text === '' || (await has(join(home, '.hushlogin'))) ? '' : text;
 }
 
 /** The text of /etc/nologin, which keeps everybody but root out; undefined when there is no such file. */
@@ -26,15 +33,6 @@ export function closedForLogins({ uid }: Account, files: GreetingFiles = FILES):
 }
 
 export const forTerminal = (text: string): string => text.replace(/\r?\n/g, '\r\n');
-
-function exists(path: string): boolean {
-  try {
-    lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function readStart(path: string): string | undefined {
   try {

@@ -253,6 +253,8 @@ describe('a client that goes while its terminal is prepared', () => {
     const going = Promise.withResolvers<void>();
     let isOpen: boolean | undefined;
     const launcher = Object.assign(Object.create(runtime.launcher) as SessionRuntime['launcher'], {
+      prefixOf: (account: Parameters<SessionRuntime['launcher']['prefixOf']>[0]) =>
+        runtime.launcher.prefixOf(account),
       launch: async ({ stdio }: LaunchOptions): Promise<never> => {
         launched.resolve();
         await going.promise;

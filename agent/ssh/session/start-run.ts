@@ -1,11 +1,12 @@
 // Joins a prepared session to its program: by a terminal or by pipes. Opens what it needs, and closes it again when the
 // program cannot be started.
-import { closeSync, fchownSync, statSync } from 'node:fs';
+import { closeSync, fchownSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Account } from '../account/passwd.ts';
 import type { Pipe } from '../process/pipes.ts';
 import { recordLogin, recordLogout } from '../process/login-records.ts';
 import { setTerminal } from '../process/set-terminal.ts';
+import { userHas } from '../process/user-file.ts';
 import { SftpWatch } from '#wire/sftp/watch.ts';
 import type { TerminalWanted } from './start.ts';
 import { forTerminal, messageOfTheDay } from './greeting.ts';
@@ -22,6 +23,8 @@ export async function startPipes(parts: SessionParts, prepared: Prepared): Promi
   const { runtime } = parts;
   const { account, program, env, ownEnv, facts, recorder } = prepared;
   const kept: Kept = { facts, program, recorder };
+  // Asked before the program can change it.
+  const watch = await watchOf(parts, prepared);
   const [input, output, errors] = (await runtime.pipes.take(3)) as [Pipe, Pipe, Pipe];
   const theirs = [input.readEnd, output.writeEnd, errors.writeEnd] as const;
   const ours = { input: input.writeEnd, output: output.readEnd, errors: errors.readEnd };
@@ -44,7 +47,6 @@ export async function startPipes(parts: SessionParts, prepared: Prepared): Promi
   }
   if (launched.isHomeless) facts.channel.writeStderr(Buffer.from(homeless(account)));
   const startedAt = parts.host.clock.now();
-  const watch = watchOf(prepared);
   const run: PipeRun = new PipeRun({
     channel: facts.channel,
     recorder,
@@ -72,7 +74,13 @@ export async function startTerminal(
   const { access } = facts.peer;
   const { terminal, term, settings } = asked;
   party.command = program.shown;
+  // Asked early, because it takes a process: the person waits for the shell.
+  const greeting =
+    program.program.kind === 'shell'
+      ? messageOfTheDay(account, (path) => userHas(askingOf(parts), account, path, 'anything'))
+      : '';
   if (settings.length > 0) await setTerminal(runtime.terminals, terminal.slave, settings);
+  const message = await greeting;
   // Who joined may have left while all this was prepared.
   await party.admitted();
   const launched = await runtime.launcher.launch({
@@ -108,7 +116,7 @@ export async function startTerminal(
   facts.events.started(facts.size(), program.shown);
   party.begin(run);
   if (launched.isHomeless) run.greet(forTerminal(homeless(account)));
-  if (program.program.kind === 'shell') run.greet(messageOfTheDay(account));
+  if (message !== '') run.greet(message);
   endWhenUnrecorded(parts, kept, run);
   return run;
 }
@@ -152,29 +160,28 @@ function endWhenUnrecorded({ host }: SessionParts, { recorder, facts }: Kept, ru
   });
 }
 
-function watchOf({ program: { transfer }, facts: { events }, account }: Prepared): FlowWatch | undefined {
+async function watchOf(
+  parts: SessionParts,
+  { program: { transfer }, facts: { events }, account }: Prepared,
+): Promise<FlowWatch | undefined> {
   if (transfer === undefined) return undefined;
-  return transfer.kind === 'sftp'
-    ? new SftpWatch((fields) => events.sftp(fields))
-    : new ScpWatch(
-        transfer,
-        (file) => events.copied(file),
-        (path) => isFolder(resolve(account.home, path.replace(/^~\//, ''))),
-      );
+  if (transfer.kind === 'sftp') return new SftpWatch((fields) => events.sftp(fields));
+  const { action, path } = transfer;
+  const target = resolve(account.home, path.replace(/^~\//, ''));
+  // For the audit log only: what is named there is not opened.
+  const isFolder = action === 'write' && (await userHas(askingOf(parts), account, target, 'folder'));
+  return new ScpWatch(
+    transfer,
+    (file) => events.copied(file),
+    () => isFolder,
+  );
 }
+
+const askingOf = ({ runtime, host: { clock } }: SessionParts) => ({ clock, ...runtime });
 
 /** Opening /dev/stdout asks for the rights of the file, pipe or not. */
 function give(end: number, { uid, gid }: Account): void {
   fchownSync(end, uid, gid);
-}
-
-/** For the audit log only: what is named there is not opened. Names come from clients: some cannot even be asked for. */
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
 }
 
 const homeless = ({ home }: Account): string =>
