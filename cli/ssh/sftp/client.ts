@@ -4,16 +4,13 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { WireWriter } from '#core/certs/ssh/wire.ts';
 import { subsystemRequest, emptyPayload, exitStatus } from '#wire/ssh/payloads.ts';
 import type { Channel, ChannelReceiver, SshConnection } from '#wire/ssh/ssh.ts';
+import { EXTENDED, OPEN, REQUEST, STATUS, VERSION } from '#wire/sftp/protocol.ts';
 import { PacketReader } from './packet-reader.ts';
 import {
-  ASK,
   MAX_PACKET_BYTES,
-  OPEN,
   readReply,
   readVersion,
   request,
-  STATUS,
-  VERSION,
   writeAttributes,
   type Attributes,
   type Entry,
@@ -27,8 +24,6 @@ export type Handle = Uint8Array & { readonly isHandle?: true };
 const USUAL_BLOCK_BYTES = 32 * 1024;
 /** What a reply of MAX_PACKET_BYTES holds. */
 const MAX_BLOCK_BYTES = MAX_PACKET_BYTES - 1024;
-const LIMITS = 'limits@openssh.com';
-const POSIX_RENAME = 'posix-rename@openssh.com';
 const MAX_STDERR = 4096;
 
 /** Errors of the server: NOT_FOUND, ACCESS_DENIED, NOT_SUPPORTED or CONDITION_FAILED, each naming the path. */
@@ -85,26 +80,26 @@ class Client implements Sftp, ChannelReceiver {
     const isStarted = await asked;
     if (!isStarted)
       throw new GatehouseError('ACCESS_DENIED', 'the server offers no file transfers to this login');
-    channel.write(Uint8Array.of(0, 0, 0, 5, ASK.init, 0, 0, 0, VERSION));
+    channel.write(Uint8Array.of(0, 0, 0, 5, REQUEST.init, 0, 0, 0, VERSION));
     const extensions = await this.#version.promise;
-    this.#hasPosixRename = extensions.has(POSIX_RENAME);
-    if (extensions.has(LIMITS)) await this.#readLimits();
+    this.#hasPosixRename = extensions.has(EXTENDED.posixRename);
+    if (extensions.has(EXTENDED.limits)) await this.#readLimits();
   }
 
   async open(path: string, forWriting: boolean, attributes: Attributes = {}): Promise<Handle> {
     const flags = forWriting ? OPEN.write | OPEN.create | OPEN.truncate : OPEN.read;
     return this.#handle(path, (id) =>
-      writeAttributes(request(ASK.open, id).string(path).uint32(flags), attributes),
+      writeAttributes(request(REQUEST.open, id).string(path).uint32(flags), attributes),
     );
   }
 
   async close(handle: Handle): Promise<void> {
-    await this.#ok('the file', (id) => request(ASK.close, id).string(handle));
+    await this.#ok('the file', (id) => request(REQUEST.close, id).string(handle));
   }
 
   async read(handle: Handle, offset: number, length: number, path: string): Promise<Buffer | undefined> {
     const reply = await this.#ask((id) =>
-      request(ASK.read, id).string(handle).uint64(BigInt(offset)).uint32(length),
+      request(REQUEST.read, id).string(handle).uint64(BigInt(offset)).uint32(length),
     );
     if (reply.is === 'status' && reply.code === STATUS.eof) return undefined;
     if (reply.is !== 'data') throw problem(reply, path);
@@ -116,31 +111,31 @@ class Client implements Sftp, ChannelReceiver {
 
   async write(handle: Handle, offset: number, data: Uint8Array, path: string): Promise<void> {
     const reply = await this.#ask(
-      (id) => request(ASK.write, id).string(handle).uint64(BigInt(offset)).uint32(data.length),
+      (id) => request(REQUEST.write, id).string(handle).uint64(BigInt(offset)).uint32(data.length),
       data,
     );
     requireOk(reply, path);
   }
 
   stat(path: string): Promise<Attributes> {
-    return this.#attributes(ASK.stat, path);
+    return this.#attributes(REQUEST.stat, path);
   }
 
   lstat(path: string): Promise<Attributes> {
-    return this.#attributes(ASK.lstat, path);
+    return this.#attributes(REQUEST.lstat, path);
   }
 
   async setAttributes(path: string, attributes: Attributes): Promise<void> {
-    await this.#ok(path, (id) => writeAttributes(request(ASK.setstat, id).string(path), attributes));
+    await this.#ok(path, (id) => writeAttributes(request(REQUEST.setstat, id).string(path), attributes));
   }
 
   async list(path: string, onSkipped: (count: number) => void = () => {}): Promise<readonly Entry[]> {
-    const handle = await this.#handle(path, (id) => request(ASK.opendir, id).string(path));
+    const handle = await this.#handle(path, (id) => request(REQUEST.opendir, id).string(path));
     const found: Entry[] = [];
     let size = 0;
     try {
       for (;;) {
-        const reply = await this.#ask((id) => request(ASK.readdir, id).string(handle));
+        const reply = await this.#ask((id) => request(REQUEST.readdir, id).string(handle));
         if (reply.is === 'status' && reply.code === STATUS.eof) return found;
         if (reply.is !== 'name') throw problem(reply, path);
         if (reply.skipped > 0) onSkipped(reply.skipped);
@@ -154,38 +149,38 @@ class Client implements Sftp, ChannelReceiver {
   }
 
   realPath(path: string): Promise<string> {
-    return this.#name(ASK.realpath, path);
+    return this.#name(REQUEST.realpath, path);
   }
 
   readLink(path: string): Promise<string> {
-    return this.#name(ASK.readlink, path);
+    return this.#name(REQUEST.readlink, path);
   }
 
   async makeFolder(path: string, mode?: number): Promise<void> {
     const attributes = mode === undefined ? {} : { mode };
-    await this.#ok(path, (id) => writeAttributes(request(ASK.mkdir, id).string(path), attributes));
+    await this.#ok(path, (id) => writeAttributes(request(REQUEST.mkdir, id).string(path), attributes));
   }
 
   async removeFolder(path: string): Promise<void> {
-    await this.#ok(path, (id) => request(ASK.rmdir, id).string(path));
+    await this.#ok(path, (id) => request(REQUEST.rmdir, id).string(path));
   }
 
   async remove(path: string): Promise<void> {
-    await this.#ok(path, (id) => request(ASK.remove, id).string(path));
+    await this.#ok(path, (id) => request(REQUEST.remove, id).string(path));
   }
 
   /** Replaces what is there, where the server can. */
   async rename(from: string, to: string): Promise<void> {
     await this.#ok(from, (id) =>
       this.#hasPosixRename
-        ? request(ASK.extended, id).string(POSIX_RENAME).string(from).string(to)
-        : request(ASK.rename, id).string(from).string(to),
+        ? request(REQUEST.extended, id).string(EXTENDED.posixRename).string(from).string(to)
+        : request(REQUEST.rename, id).string(from).string(to),
     );
   }
 
   /** OpenSSH has the two in this order, and everybody followed it. */
   async symlink(target: string, path: string): Promise<void> {
-    await this.#ok(path, (id) => request(ASK.symlink, id).string(target).string(path));
+    await this.#ok(path, (id) => request(REQUEST.symlink, id).string(target).string(path));
   }
 
   end(): void {
@@ -287,7 +282,7 @@ class Client implements Sftp, ChannelReceiver {
   }
 
   async #readLimits(): Promise<void> {
-    const reply = await this.#ask((id) => request(ASK.extended, id).string(LIMITS));
+    const reply = await this.#ask((id) => request(REQUEST.extended, id).string(EXTENDED.limits));
     if (reply.is !== 'extended' || reply.body.length < 24) return;
     const view = Buffer.from(reply.body);
     const most = Math.min(Number(view.readBigUInt64BE(8)), Number(view.readBigUInt64BE(16)));

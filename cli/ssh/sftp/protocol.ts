@@ -1,52 +1,8 @@
-// What a client needs of SFTP version 3 (draft-ietf-secsh-filexfer-02) and of OpenSSH's extensions: numbers, and the
-// packets read and written. Bounded and pure: the server may be anybody's.
+// The packets of SFTP (numbers and names: #wire/sftp/protocol.ts) as a client reads and writes them. Bounded and pure: the
+// server may be anybody's.
 import { refuseInput } from '#core/certs/refusal.ts';
 import { WireReader, WireWriter } from '#core/certs/ssh/wire.ts';
-
-export const VERSION = 3;
-
-export const ASK = {
-  init: 1,
-  open: 3,
-  close: 4,
-  read: 5,
-  write: 6,
-  lstat: 7,
-  fstat: 8,
-  setstat: 9,
-  fsetstat: 10,
-  opendir: 11,
-  readdir: 12,
-  remove: 13,
-  mkdir: 14,
-  rmdir: 15,
-  realpath: 16,
-  stat: 17,
-  rename: 18,
-  readlink: 19,
-  symlink: 20,
-  extended: 200,
-} as const;
-
-export const REPLY = {
-  version: 2,
-  status: 101,
-  handle: 102,
-  data: 103,
-  name: 104,
-  attrs: 105,
-  extended: 201,
-} as const;
-export const STATUS = {
-  ok: 0,
-  eof: 1,
-  noSuchFile: 2,
-  permissionDenied: 3,
-  failure: 4,
-  unsupported: 8,
-} as const;
-export const OPEN = { read: 1, write: 2, append: 4, create: 8, truncate: 16, exclusive: 32 } as const;
-const HAS = { size: 1, owner: 2, mode: 4, times: 8, extended: 0x8000_0000 } as const;
+import { ATTR, REPLY, VERSION } from '#wire/sftp/protocol.ts';
 
 /** Replies are no longer: OpenSSH's own limit. */
 export const MAX_PACKET_BYTES = 256 * 1024;
@@ -149,17 +105,17 @@ function readNames(reader: WireReader): Reply {
 function readAttributes(reader: WireReader): Attributes {
   const has = reader.uint32('the attributes');
   const found: { -readonly [K in keyof Attributes]: Attributes[K] } = {};
-  if (has & HAS.size) found.size = Number(reader.uint64('the size'));
-  if (has & HAS.owner) {
+  if (has & ATTR.size) found.size = Number(reader.uint64('the size'));
+  if (has & ATTR.ids) {
     found.uid = reader.uint32('the owner');
     found.gid = reader.uint32('the group');
   }
-  if (has & HAS.mode) found.mode = reader.uint32('the mode');
-  if (has & HAS.times) {
+  if (has & ATTR.mode) found.mode = reader.uint32('the mode');
+  if (has & ATTR.times) {
     found.atime = reader.uint32('a time');
     found.mtime = reader.uint32('a time');
   }
-  if (has & HAS.extended) {
+  if (has & ATTR.extended) {
     const count = reader.uint32('the number of extensions');
     if (count > MAX_EXTENSIONS) throw refuseInput('too-large', 'SFTP: too many extensions');
     for (let index = 0; index < count; index++) {
@@ -180,7 +136,7 @@ export function request(type: number, id: number): WireWriter {
 export function writeAttributes(writer: WireWriter, { mode, atime, mtime, size }: Attributes): WireWriter {
   const hasTimes = atime !== undefined && mtime !== undefined;
   writer.uint32(
-    (size === undefined ? 0 : HAS.size) | (mode === undefined ? 0 : HAS.mode) | (hasTimes ? HAS.times : 0),
+    (size === undefined ? 0 : ATTR.size) | (mode === undefined ? 0 : ATTR.mode) | (hasTimes ? ATTR.times : 0),
   );
   if (size !== undefined) writer.uint64(BigInt(size));
   if (mode !== undefined) writer.uint32(mode);

@@ -24,7 +24,7 @@ import { openSftp, type Sftp } from './client.ts';
 import { Copy, type CopyOptions } from './copy.ts';
 import { PacketReader } from './packet-reader.ts';
 import { noProgress } from './progress.ts';
-import { ASK, REPLY } from './protocol.ts';
+import { REPLY, REQUEST } from '#wire/sftp/protocol.ts';
 import { SftpShell } from './shell.ts';
 
 const root = tempFolder();
@@ -167,7 +167,7 @@ function lying(
   };
   function answer(channel: Channel, packet: Buffer): void {
     const type = packet[0] ?? 0;
-    if (type === ASK.init) {
+    if (type === REQUEST.init) {
       send(channel, Uint8Array.of(REPLY.version, 0, 0, 0, 3));
       return;
     }
@@ -209,12 +209,12 @@ describe('servers that lie', () => {
   const folderOf = (...all: readonly (string | Uint8Array)[]): ConnectionHandlers => {
     let isListed = false;
     return lying((type, body) => {
-      if (type === ASK.stat) return attributes(FOLDER, 0);
-      if (type === ASK.realpath) return names(body.text('path', 4096));
-      if (type === ASK.opendir || type === ASK.open) return handle();
-      if (type === ASK.close) return ok();
-      if (type === ASK.read) return eof();
-      if (type !== ASK.readdir || isListed) return eof();
+      if (type === REQUEST.stat) return attributes(FOLDER, 0);
+      if (type === REQUEST.realpath) return names(body.text('path', 4096));
+      if (type === REQUEST.opendir || type === REQUEST.open) return handle();
+      if (type === REQUEST.close) return ok();
+      if (type === REQUEST.read) return eof();
+      if (type !== REQUEST.readdir || isListed) return eof();
       isListed = true;
       return names(...all);
     });
@@ -250,20 +250,20 @@ describe('servers that lie', () => {
   });
 
   test.each<[string, (type: number) => Uint8Array | 'close' | undefined]>([
-    ['more than was asked for', (type) => (type === ASK.read ? data(Buffer.alloc(40_000)) : undefined)],
-    ['nothing, again and again', (type) => (type === ASK.read ? data(Buffer.alloc(0)) : undefined)],
-    ['an error in the middle', (type) => (type === ASK.read ? undefined : undefined)],
-    ['the end of the connection', (type) => (type === ASK.read ? 'close' : undefined)],
-    ['a reply of another sort', (type) => (type === ASK.read ? handle() : undefined)],
+    ['more than was asked for', (type) => (type === REQUEST.read ? data(Buffer.alloc(40_000)) : undefined)],
+    ['nothing, again and again', (type) => (type === REQUEST.read ? data(Buffer.alloc(0)) : undefined)],
+    ['an error in the middle', (type) => (type === REQUEST.read ? undefined : undefined)],
+    ['the end of the connection', (type) => (type === REQUEST.read ? 'close' : undefined)],
+    ['a reply of another sort', (type) => (type === REQUEST.read ? handle() : undefined)],
     [
       'bytes after the reply',
-      (type) => (type === ASK.read ? Buffer.concat([data(Buffer.alloc(5)), Buffer.alloc(3)]) : undefined),
+      (type) => (type === REQUEST.read ? Buffer.concat([data(Buffer.alloc(5)), Buffer.alloc(3)]) : undefined),
     ],
   ])('S33 refuses: %s; and leaves no half file', async (_, reply) => {
     const server = lying((type) => {
-      if (type === ASK.stat) return attributes(FILE, 100_000);
-      if (type === ASK.open) return handle();
-      if (type === ASK.close) return ok();
+      if (type === REQUEST.stat) return attributes(FILE, 100_000);
+      if (type === REQUEST.open) return handle();
+      if (type === REQUEST.close) return ok();
       return reply(type);
     });
     const { copy, drafts } = copier(await connect(server));
