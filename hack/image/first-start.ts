@@ -28,12 +28,30 @@ ssh_service:
 `;
 }
 
-async function start(folder: string): Promise<number> {
+function start(folder: string): Promise<number> {
   const path = join(folder, 'gatehouse.yaml');
   writeFileSync(path, config(folder));
+  return serve(['start', `--config=${path}`], async () => (await health()) === 200);
+}
+
+/** There is no Kubernetes here: it answers, is not ready, and has loaded all there is. */
+async function startOperator(): Promise<void> {
+  const server = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' };
+  const pod = { KUBE_NAMESPACE: 'first', SERVICE_ACCOUNT: 'first', POD_NAME: 'first' };
+  const words = ['operator', `--diag-addr=${HEALTH}`, '--log-level=error'];
+  await serve(words, async () => (await health()) !== 0, { ...server, ...pod });
+}
+
+/** How many milliseconds it took until it was ready; resolves when it has ended. */
+async function serve(
+  words: readonly string[],
+  isReady: () => Promise<boolean>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const began = performance.now();
-  const child = spawn('gatehouse', ['start', `--config=${path}`], {
+  const child = spawn('gatehouse', words, {
     stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...environment },
   });
   const ended = new Promise<string>((resolve) =>
     child.once('close', (code, signal) => resolve(`ended: ${String(code ?? signal)}`)),
@@ -49,9 +67,10 @@ async function start(folder: string): Promise<number> {
   return took;
 }
 
-const isReady = async (): Promise<boolean> => {
+/** The status of the answer; 0 without one. */
+const health = async (): Promise<number> => {
   const answer = await fetch(`http://${HEALTH}/readyz`).catch(() => undefined);
-  return answer?.ok === true;
+  return answer?.status ?? 0;
 };
 
 const [, , folder = ''] = process.argv;
@@ -62,3 +81,4 @@ for (const [program = '', ...args] of [
   spawnSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 console.log(Math.round(await start(folder)));
+await startOperator();

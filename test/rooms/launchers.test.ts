@@ -20,9 +20,10 @@ import { ROOT } from './tree.ts';
 const PROGRAM = `
 // prints what it was given, ends as it is told
 const [first, ...rest] = process.argv.slice(2) as string[];
-console.log(JSON.stringify({ first, rest, cwd: process.cwd(), cache: process.env['NODE_COMPILE_CACHE'] ?? null }));
+const { execArgv } = process;
+console.log(JSON.stringify({ first, rest, execArgv, cwd: process.cwd(), cache: process.env['NODE_COMPILE_CACHE'] ?? null }));
 if (first === 'wait') process.stdin.resume();
-else process.exit(Number(first ?? 0));
+else process.exit(Number(first) || 0);
 `;
 
 let home: string;
@@ -31,11 +32,13 @@ let install: string;
 beforeAll(() => {
   home = realpathSync(mkdtempSync(join(tmpdir(), 'gatehouse-launchers-')));
   install = join(home, 'opt', 'gatehouse');
-  mkdirSync(join(install, 'cli', 'commands', 'gatectl'), { recursive: true });
+  for (const name of ['gatectl', 'gatehouse'])
+    mkdirSync(join(install, 'cli', 'commands', name), { recursive: true });
   cpSync(join(ROOT, 'bin'), join(install, 'bin'), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(install, 'node_modules'));
   writeFileSync(join(install, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(install, 'cli', 'commands', 'gatectl', 'main.ts'), PROGRAM);
+  for (const name of ['gatectl', 'gatehouse'])
+    writeFileSync(join(install, 'cli', 'commands', name, 'main.ts'), PROGRAM);
 });
 
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -43,6 +46,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 interface Seen {
   readonly first: string;
   readonly rest: readonly string[];
+  readonly execArgv: readonly string[];
   readonly cwd: string;
   readonly cache: string | null;
 }
@@ -70,6 +74,14 @@ test('ok: arguments, working directory and exit code pass through', () => {
   const result = run(join(install, 'bin', 'gatectl'), ['3', 'a b', '', '$x'], {}, tmpdir());
   expect(seen(result)).toMatchObject({ first: '3', rest: ['a b', '', '$x'], cwd: realpathSync(tmpdir()) });
   expect(result.status).toBe(3);
+});
+
+test('ok: the operator alone runs with little room for young objects', () => {
+  const flagsOf = (program: string, word: string): readonly string[] =>
+    seen(run(join(install, 'bin', program), [word])).execArgv;
+  expect(flagsOf('gatehouse', 'operator')).toContain('--max-semi-space-size=2');
+  expect(flagsOf('gatehouse', 'start')).toEqual(['--disable-warning=ExperimentalWarning']);
+  expect(flagsOf('gatectl', 'operator')).toEqual(['--disable-warning=ExperimentalWarning']);
 });
 
 test('ok: a launcher is found through relative and absolute symlinks, and through PATH', () => {
