@@ -15,23 +15,25 @@ export interface Right extends PolicyRule {
   readonly why: string;
   /**
    * `cluster`: things without a namespace. `watched`: in the namespaces whose objects it looks at, all or one. `own`: in
-   * the namespace it runs in.
+   * the namespace it runs in. `ending`: cluster-wide, where only one namespace is watched, and limited to that by an
+   * admission policy.
    */
-  readonly where: 'cluster' | 'watched' | 'own';
+  readonly where: 'cluster' | 'watched' | 'own' | 'ending';
 }
 
 /** Stands in `resourceNames` for the name of the operator's own ServiceAccount, which its installer knows. */
 export const OWN_SERVICE_ACCOUNT = 'OWN_SERVICE_ACCOUNT';
 
 const OURS = [CLUSTER, STORAGE, ...MIRRORS.map(({ type }) => type)].map(({ plural }) => plural);
-const MAKE = ['get', 'list', 'watch', 'create', 'patch', 'delete'];
+/** What it makes goes with its owner, by Kubernetes: it removes next to nothing itself. */
+const MAKE = ['get', 'list', 'watch', 'create', 'patch'];
 
 export const RIGHTS: readonly Right[] = [
   {
     where: 'watched',
     apiGroups: ['gatehouse.dev'],
     resources: OURS,
-    verbs: ['get', 'list', 'watch', 'patch'],
+    verbs: ['list', 'watch', 'patch'],
     why: 'what it brings about; patch is for finalizers',
   },
   {
@@ -44,7 +46,7 @@ export const RIGHTS: readonly Right[] = [
   {
     where: 'watched',
     apiGroups: ['gatehouse.dev'],
-    resources: OURS.map((plural) => `${plural}/finalizers`),
+    resources: [`${CLUSTER.plural}/finalizers`],
     verbs: ['update'],
     why: 'what it makes is owned by a GatehouseCluster, whose end waits for it',
   },
@@ -58,9 +60,16 @@ export const RIGHTS: readonly Right[] = [
   {
     where: 'watched',
     apiGroups: [''],
-    resources: ['services', 'configmaps', 'serviceaccounts'],
+    resources: ['services', 'serviceaccounts'],
     verbs: MAKE,
-    why: 'what auth and proxies are reached by, configured with, and known as',
+    why: 'what auth and proxies are reached by, and known as',
+  },
+  {
+    where: 'watched',
+    apiGroups: [''],
+    resources: ['configmaps'],
+    verbs: [...MAKE, 'delete'],
+    why: 'what auth and proxies are configured with; files of revisions that nobody goes back to are removed',
   },
   {
     where: 'watched',
@@ -73,7 +82,7 @@ export const RIGHTS: readonly Right[] = [
     where: 'watched',
     apiGroups: [''],
     resources: ['pods'],
-    verbs: ['get', 'list', 'watch', 'delete'],
+    verbs: ['list', 'watch', 'delete'],
     why: 'whether a new version starts, and why it does not; it ends old pods itself, one at a time, so that some always serve',
   },
   {
@@ -87,7 +96,7 @@ export const RIGHTS: readonly Right[] = [
     where: 'watched',
     apiGroups: ['cert-manager.io'],
     resources: ['certificates'],
-    verbs: ['get', 'create', 'patch', 'delete'],
+    verbs: ['get', 'create', 'patch'],
     why: 'the certificate of the public address, where cert-manager makes it',
   },
   {
@@ -96,6 +105,13 @@ export const RIGHTS: readonly Right[] = [
     resources: ['events'],
     verbs: ['create', 'patch'],
     why: 'events about the objects',
+  },
+  {
+    where: 'ending',
+    apiGroups: ['gatehouse.dev'],
+    resources: OURS,
+    verbs: ['patch'],
+    why: 'a namespace that is deleted loses the rights given in it before its objects, which wait for their finalizers',
   },
   {
     where: 'own',

@@ -3,10 +3,13 @@ import { stringify } from 'yaml';
 import { rulesOf } from '#operator/rbac.ts';
 import type { Page } from './page.ts';
 
+const PLACES = ['cluster', 'watched', 'own', 'ending'] as const;
+
 export const rbacPage: Page = {
   path: 'charts/gatehouse-operator/files/rules.yaml',
   render: () => `# Generated from operator/rbac.ts by "make gen"; edit that file instead.
 # cluster: a ClusterRole. watched: a ClusterRole, or a Role in the one namespace that is watched. own: a Role in the
-# operator's namespace, where OWN_SERVICE_ACCOUNT stands for the name of its ServiceAccount.
-${stringify({ cluster: rulesOf('cluster'), watched: rulesOf('watched'), own: rulesOf('own') }, { aliasDuplicateObjects: false, lineWidth: 0 })}`,
+# operator's namespace, where OWN_SERVICE_ACCOUNT stands for the name of its ServiceAccount. ending: a ClusterRole where one
+# namespace is watched, limited to that namespace by an admission policy.
+${stringify(Object.fromEntries(PLACES.map((where) => [where, rulesOf(where)])), { aliasDuplicateObjects: false, lineWidth: 0 })}`,
 };

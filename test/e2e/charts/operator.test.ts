@@ -43,9 +43,23 @@ test('ok: S37 its rights are exactly the table, and those in its own namespace a
   expect(rights(role['rules'])).toEqual(rights(own('op')));
 });
 
-test('ok: S37 with watchNamespace, only what has no namespace is asked for cluster-wide', async () => {
+test('ok: S37 with watchNamespace, only what has no namespace is asked for cluster-wide, and what a namespace that ends needs is limited to it', async () => {
   const objects = await operator({ watchNamespace: 'team-a', serviceAccount: { name: 'mine' } });
-  expect(rights(only(objects, 'ClusterRole')['rules'])).toEqual(rights(rulesOf('cluster')));
+  expect(rights(only(objects, 'ClusterRole')['rules'])).toEqual(
+    rights([...rulesOf('cluster'), ...rulesOf('ending')]),
+  );
+  const policy = only(objects, 'ValidatingAdmissionPolicy');
+  expect(policy['spec']).toMatchObject({
+    failurePolicy: 'Fail',
+    matchConditions: [
+      { expression: "request.userInfo.username == 'system:serviceaccount:gatehouse-system:mine'" },
+    ],
+    validations: [{ expression: "request.namespace == 'team-a'" }],
+  });
+  expect(only(objects, 'ValidatingAdmissionPolicyBinding')['spec']).toEqual({
+    policyName: policy.metadata.name,
+    validationActions: ['Deny'],
+  });
   const roles = Object.fromEntries(
     ofKind(objects, 'Role').map((role) => [role.metadata.namespace, rights(role['rules'])]),
   );
