@@ -366,7 +366,11 @@ test.each([
     { ...NODE, gatehouseConfig: { gatehouse: { join_params: { rejoin: true } } } },
     'joinParams.rejoin needs caPin',
   ],
-  [{ ...NODE, caPin: ['sha256:abc'] }, "at '/caPin/0': 'sha256:abc' does not match pattern"],
+  [
+    'a pin that is none',
+    { ...NODE, caPin: ['sha256:abc'] },
+    "at '/caPin/0': 'sha256:abc' does not match pattern",
+  ],
   ['a misspelt value', { ...NODE, authTokn: 'a' }, "additional properties 'authTokn' not allowed"],
   [
     'a misspelt value deeper down',
