@@ -88,7 +88,7 @@ it('ok: a tunnel through it, which comes back when the proxy was restarted', asy
     dial: ({ address }) => dial(address),
   });
   closing.push(() => tunnels.close());
-  await until('the tunnel', () => proxy.door.counts.tunnels === 1);
+  await until('the tunnel', () => proxy.door.counts.tunnels === 1 && tunnels.proxyIds().length === 1);
   between.process.kill('SIGKILL');
   await until('it is lost', () => tunnels.proxyIds().length === 0);
   await startTinyproxy(between.port, 'BasicAuth joe hunter2');
