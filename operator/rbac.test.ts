@@ -30,7 +30,7 @@ it('S37 ok: it binds one role, asks for tokens of one account, writes no Secret,
   expect(rightsTo('secrets').flatMap(({ verbs }) => verbs)).toEqual(['get', 'list', 'watch']);
   expect(rightsTo('namespaces')).toMatchObject([{ verbs: ['get'], resourceNames: ['kube-system'] }]);
   expect(rightsTo('roles')).toEqual([]);
-  expect(rightsTo('pods').flatMap(({ verbs }) => verbs)).toEqual(['get', 'list', 'watch', 'delete']);
+  expect(rightsTo('pods').flatMap(({ verbs }) => verbs)).toEqual(['list', 'watch', 'delete']);
 });
 
 it('ok: every right says why', () => {
