@@ -75,6 +75,21 @@ it('ok: auth first; the proxies when auth answers, with the pin of the cluster',
   expect(reasons).toEqual(expect.arrayContaining(['Installing', 'Serving', 'Settled']));
 });
 
+it('ok: a cluster that grows or shrinks is in progress until the pods are as many as asked for', async () => {
+  const b = await installed();
+  await b.put({ proxy: { replicas: 3 } });
+  expect(b.says('Ready')).toBe('True Serving');
+  expect(b.says('Reconciling')).toMatch(/^True (Scaling|Waiting)$/);
+  // Said by the first look, before the StatefulSet knew of it.
+  expect(b.kube.all(EVENTS, NAMESPACE).map((event) => event['reason'])).toContain('Scaling');
+  await b.ready('proxy');
+  expect([b.says('Progressing'), b.says('Reconciling')]).toEqual(['False Settled', undefined]);
+  await b.put({ proxy: { replicas: 1 } });
+  expect(b.says('Reconciling')).toMatch(/^True (Scaling|Waiting)$/);
+  await b.ready('proxy');
+  expect(b.says('Progressing')).toBe('False Settled');
+});
+
 it('ok: of two operators the first has a cluster, the other says so and writes nothing', async () => {
   const b = await installed();
   expect(b.cluster()?.metadata.annotations).toMatchObject({ 'gatehouse.dev/operator': 'gatehouse-system' });

@@ -69,7 +69,7 @@ function readyOf({ counts, replicas, seen }: Findings): Verdict {
 }
 
 function progressOf(findings: Findings): Verdict {
-  const { isPaused, problems, rollout, seen, wanted, targets } = findings;
+  const { isPaused, problems, rollout, seen, wanted, targets, counts, replicas } = findings;
   const progress = (status: 'True' | 'False', reason: string, message: string): Verdict => ({
     type: 'Progressing',
     status,
@@ -101,6 +101,16 @@ function progressOf(findings: Findings): Verdict {
   }
   const unready = STEPS.find((step) => seen[step].state !== 'ready');
   if (unready !== undefined) return progress('True', 'Waiting', `${unready}: ${seen[unready].message}`);
+  // Looked at before it was applied: a StatefulSet that does not know yet how many pods it shall have.
+  const scaling = STEPS.find((step) => {
+    const many = replicas?.[step] ?? counts[step].replicas;
+    return counts[step].ready !== many || counts[step].replicas !== many;
+  });
+  if (scaling !== undefined) {
+    const { ready, replicas: there } = counts[scaling];
+    const message = `${scaling}: ${there} pods, ${ready} of them ready, on the way to ${replicas?.[scaling] ?? there}`;
+    return progress('True', 'Scaling', message);
+  }
   return progress('False', 'Settled', 'everything is as the spec says');
 }
 
