@@ -70,16 +70,19 @@ export class RelayAttempt {
   readonly #options: RelayOptions;
   readonly #target: RelayTarget;
   readonly #seats: PeopleLimit;
+  readonly #arrived: () => void;
   #isDialed = false;
   #isDenied = false;
   #isOver = false;
   #socket: Duplex | undefined;
   #leave: (() => void) | undefined;
 
-  constructor(options: RelayOptions, target: RelayTarget, seats: PeopleLimit) {
+  /** `arrived` is called, perhaps more than once, when the server waits for nobody's login any more. */
+  constructor(options: RelayOptions, target: RelayTarget, seats: PeopleLimit, arrived: () => void) {
     this.#options = options;
     this.#target = target;
     this.#seats = seats;
+    this.#arrived = arrived;
   }
 
   async authenticate(offer: PublicKeyOffer): Promise<AuthAnswer<Relaying | undefined>> {
@@ -107,6 +110,7 @@ export class RelayAttempt {
 
   async #letIn(question: AccessQuestion, verdict: Admission): Promise<AuthAnswer<Relaying>> {
     const { relayed, server } = await this.#connect(question, verdict);
+    this.#arrived();
     // Locks and roles may have changed meanwhile, and the monitor only tells of changes that are still to come.
     const now = this.#decide(question);
     if (now.allowed) {
@@ -128,6 +132,7 @@ export class RelayAttempt {
   /** The person is gone. */
   close(): void {
     this.#isOver = true;
+    this.#arrived();
     this.#leave?.();
     this.#socket?.destroy();
     if (!this.#isDialed) dropLink(this.#target.link);

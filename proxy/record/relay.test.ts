@@ -205,6 +205,21 @@ describe('programs', () => {
   });
 });
 
+it('S33 refuses: to hold the logins of a server, which takes few at a time', async () => {
+  const gate = Promise.withResolvers<void>();
+  certified = gate.promise;
+  const attempts = Array.from({ length: 32 }, () => connect());
+  await new Promise((resolve) => setImmediate(resolve));
+  await expect(connect()).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  const other = { ...PLAIN, metadata: { name: 'legacy-2', labels: { env: 'test' } } };
+  const elsewhere = connect([], other);
+  gate.resolve();
+  const open = await Promise.all([...attempts, elsewhere]);
+  open.push(await connect());
+  for (const connection of open) connection.disconnect(11, 'done');
+  await until('nobody is there', () => relay.size === 0);
+});
+
 it('S33 refuses: to put each of a flood of refused forwards on record', async () => {
   node.view.putRole('access', { ...ROLE, options: { port_forwarding: false } });
   const connection = await connect();

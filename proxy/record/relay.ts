@@ -6,14 +6,18 @@
 import { duplexPair } from 'node:stream';
 import { SshMonitor } from '#core/access/ssh-monitor.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { NetworkPool } from '#core/network-pool.ts';
 import { PeopleLimit } from '#core/people-limit.ts';
 import { offeredHostKeys } from '#wire/host-keys.ts';
 import { acceptSsh } from '#wire/ssh/accept.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
+import { ipOf } from '../listen/origin.ts';
 import { dropLink, type Link } from '../route/link.ts';
 import type { RouteNode } from '../route/resolve.ts';
 import { RelayAttempt, type Relaying, type RelayOptions, type RelayTarget } from './relay-attempt.ts';
 import type { RelayedConnection } from './relayed-connection.ts';
+
+const MOST_WAITING = 32;
 
 export class SessionRelay {
   readonly #options: RelayOptions;
@@ -21,6 +25,8 @@ export class SessionRelay {
   readonly #live = new Set<RelayedConnection>();
   /** Of one person on one server: counted from before the server is asked, so that many at once count too. */
   readonly #seats = new PeopleLimit(Infinity);
+  /** Servers that were dialed by one client, and wait for its login: a sshd takes ten or so at a time, of everybody. */
+  readonly #waiting = new NetworkPool(MOST_WAITING);
   readonly #stop: () => void;
 
   constructor(options: RelayOptions) {
@@ -43,15 +49,24 @@ export class SessionRelay {
 
   /**
    * The person's side of the server: a stream that speaks SSH with the name of the server. The link is owned from now on.
-   * UNAVAILABLE when auth gives no certificate for the name.
+   * UNAVAILABLE when auth gives no certificate for the name, LIMIT_EXCEEDED when too many of the client wait for a login.
    */
   async open(target: RelayTarget): Promise<Link> {
     const { keys, clock, log, limits } = this.#options;
     const { node, link } = target;
+    const arrived = this.#waiting.take(`${node.metadata.name} ${ipOf(target.origin)}`);
+    if (arrived === undefined) {
+      dropLink(link);
+      throw new GatehouseError(
+        'LIMIT_EXCEEDED',
+        `${MOST_WAITING} connections to ${node.spec.hostname} wait for a login`,
+      );
+    }
     let hostKey;
     try {
       hostKey = await keys.host(node.metadata.name);
     } catch (error) {
+      arrived();
       dropLink(link);
       if (!isCode(error)) throw error;
       throw new GatehouseError(
@@ -61,7 +76,7 @@ export class SessionRelay {
       );
     }
     const [outer, inner] = duplexPair();
-    const attempt = new RelayAttempt(this.#options, target, this.#seats);
+    const attempt = new RelayAttempt(this.#options, target, this.#seats, arrived);
     inner.once('close', () => attempt.close());
     acceptSsh<Relaying | undefined>({
       socket: inner,
