@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
 import { certificateToPem } from '#core/certs/x509/pem.ts';
 import { selfSignedServer } from '#core/certs/x509/self-signed.ts';
@@ -193,6 +193,9 @@ it('S37 refuses: a server that its authority did not vouch for, before the token
     KUBERNETES_SERVICE_PORT: String(own),
   });
   expect(await outcome(stranger.get(THINGS, key))).toMatchObject({ code: 'UNAVAILABLE' });
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  expect(await outcome(stranger.get(THINGS, key))).toMatchObject({ code: 'UNAVAILABLE' });
+  vi.unstubAllEnvs();
   expect(seen).toEqual([]);
   stranger.close();
 });

@@ -125,6 +125,8 @@ export class Transport {
     return new Promise((resolve, reject) => {
       const request = httpsRequest({
         agent: this.#agent,
+        // Said aloud: an environment variable can turn the default off.
+        rejectUnauthorized: true,
         host: server.host,
         port: server.port,
         method,

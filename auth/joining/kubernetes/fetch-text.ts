@@ -80,9 +80,11 @@ function get(url: URL, { isTls, address, authority, signal }: Dial): Promise<Inc
     if (options.all === true) callback(null, [{ address, family }]);
     else callback(null, address, family);
   };
-  const options: RequestOptions & { ca?: string } = {
+  const options: RequestOptions & { ca?: string; rejectUnauthorized: true } = {
     method: 'GET',
     agent: false,
+    // Said aloud: an environment variable can turn the default off.
+    rejectUnauthorized: true,
     lookup: pinned,
     // Kubernetes answers 406 to who does not take its type of keys.
     headers: { accept: 'application/json, application/jwk-set+json', 'accept-encoding': 'identity' },

@@ -1,7 +1,7 @@
 // Keys of issuers over real TLS: kept, looked for again, used on while the issuer is away; and every way in which an
 // issuer, or who answers for its name, could lead the auth service elsewhere.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '#core/log.ts';
 import type { OidcIssuer } from '#join/kubernetes/reviews.ts';
 import { FakeClock } from '#test/kit/clock.ts';
@@ -201,6 +201,9 @@ describe('S25 where an issuer leads', () => {
     );
     const other = `https://other.example.com:${server.port}/id/A`;
     expect(await refusal({ issuer: other })).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    const insisting = await refusal({ issuer: `${other}/2` }).finally(() => vi.unstubAllEnvs());
+    expect(insisting).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
     expect(asked).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { silentLog, type Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import { startTlsServer, type TlsServer } from '#test/kit/tls-server.ts';
@@ -145,6 +145,11 @@ it('S31 S37 refuses: an API server that is not of our cluster: no token leaves',
   writeFileSync(join(folder, 'ca.crt'), other.authority);
   await other.close();
   await expect(ask()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+  await expect(ask()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  writeFileSync(join(folder, 'ca.crt'), '\n');
+  await expect(ask()).rejects.toMatchObject({ message: 'the authority of the API server is empty' });
+  vi.unstubAllEnvs();
   expect(asked).toEqual([]);
 });
 

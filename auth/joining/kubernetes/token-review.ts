@@ -105,6 +105,9 @@ async function post(
     const [token = '', authority = ''] = await Promise.all(
       ['token', 'ca.crt'].map((name) => readFile(join(server.credentialsDir, name), 'utf8')),
     );
+    // Without one, Node would take the word of any public authority.
+    if (authority.trim() === '')
+      throw new GatehouseError('UNAVAILABLE', 'the authority of the API server is empty');
     const answer = await send(server, { token: token.trim(), authority, body });
     return { status: answer.statusCode ?? 0, text: await readBody(answer, MAX_BYTES) };
   } catch (cause) {
@@ -131,6 +134,8 @@ function send({ host, port }: ApiServer, { token, authority, body }: Question): 
       path: '/apis/authentication.k8s.io/v1/tokenreviews',
       agent: false,
       ca: authority,
+      // Said aloud: an environment variable can turn the default off.
+      rejectUnauthorized: true,
       headers: {
         authorization: `Bearer ${token}`,
         'content-type': 'application/json',
