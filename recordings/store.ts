@@ -53,7 +53,7 @@ export interface RecordingStore {
    * Keeps one segment; returns once it is durable. `owner` is the id of the uploading host: the first one owns the
    * session, others are refused with ACCESS_DENIED. The same bytes again are harmless; other bytes under the same
    * number are ALREADY_EXISTS, also after completion. BAD_REQUEST when it is no segment of that session and number,
-   * TOO_LARGE above MAX_SEGMENT_BYTES, STORAGE_FULL, STORAGE_FAILED.
+   * TOO_LARGE above MAX_SEGMENT_BYTES, STORAGE_FULL when there is no room or only what is kept for others, STORAGE_FAILED.
    */
   putSegment(owner: string, upload: SegmentUpload): Promise<void>;
   /**

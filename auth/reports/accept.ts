@@ -31,30 +31,43 @@ export const REPORTERS = Object.keys(REPORTED) as readonly SystemRole[];
 /** Of all that are told: each has an id by which a repetition is known. */
 export type ReportedEvent = EventInput & { readonly uid: string };
 
+/** Where a session that is going on runs; undefined when none of this id is known. */
+export type PlaceOf = (sid: string) => { readonly host_id: string; readonly server_id: string } | undefined;
+
+/** Ids that auth makes of what an event says are of this version: nobody may take one of them beforehand. */
+const MADE_BY_AUTH = /^.{14}8/;
+
 /**
  * The event as it goes into the log. ACCESS_DENIED (`message` for admins) when it is not the host's to tell,
- * BAD_REQUEST when it is no event of the catalogue or has no `uid`.
+ * BAD_REQUEST when it is no event of the catalogue or has no `uid` of a host's.
  */
-export function acceptReport(identity: HostIdentity, document: unknown): ReportedEvent {
+export function acceptReport(identity: HostIdentity, document: unknown, placeOf: PlaceOf): ReportedEvent {
   const event = parseEventInput(document);
   const isTheirs = identity.roles.some((role) => REPORTED[role]?.has(event.event) === true);
   if (!isTheirs) {
     throw foreign(`hosts of role ${identity.roles.join(', ') || '(none)'} do not tell of ${event.event}`);
   }
-  const { uid } = event;
-  if (uid === undefined) {
-    throw new GatehouseError('BAD_REQUEST', `event ${event.event}: field "uid" is missing`, {
-      details: { field: 'uid' },
-    });
-  }
+  const uid = requireUid(event);
   const { host_id } = identity;
-  const { server_id = host_id } = event as { readonly server_id?: string };
+  const { server_id = host_id, sid } = event as { readonly server_id?: string; readonly sid?: string };
   // A proxy that records speaks of servers that have no agent.
-  if (server_id !== host_id && !identity.roles.includes('proxy')) {
-    throw foreign('server_id is not the id of the host that calls');
-  }
+  if (!identity.roles.includes('proxy')) requireOwnPlace(host_id, server_id, placeOf(sid ?? ''));
   const about = hasServer(event.event) ? { server_id } : {};
   return { ...event, ...about, uid, reported_by: host_id } as ReportedEvent;
+}
+
+function requireUid({ event, uid }: EventInput): string {
+  if (uid !== undefined && !MADE_BY_AUTH.test(uid)) return uid;
+  const what = uid === undefined ? 'is missing' : "is of version 8, which is not a host's";
+  throw new GatehouseError('BAD_REQUEST', `event ${event}: field "uid" ${what}`, {
+    details: { field: 'uid' },
+  });
+}
+
+function requireOwnPlace(hostId: string, serverId: string, session: ReturnType<PlaceOf>): void {
+  if (serverId !== hostId) throw foreign('server_id is not the id of the host that calls');
+  if (session === undefined || session.host_id === hostId || session.server_id === hostId) return;
+  throw foreign('the session goes on at another host');
 }
 
 function hasServer(type: EventType): boolean {

@@ -6,12 +6,14 @@ import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { HostIdentity } from '#core/identity.ts';
 import { RateLimit } from '#core/rate-limit.ts';
+import type { Resource } from '#core/resource.ts';
 import type { AuditLog } from '#events/audit-log.ts';
+import { sessionKind, type SessionSpec } from '#kinds/session/kind.ts';
 import type { AuthContext } from '../context.ts';
 import type { Caller } from '../guard/caller.ts';
 import { denial } from '../guard/refusals.ts';
 import { handler, type Handler } from '../routes/handler.ts';
-import { acceptReport, REPORTERS, type ReportedEvent } from './accept.ts';
+import { acceptReport, REPORTERS, type PlaceOf, type ReportedEvent } from './accept.ts';
 import type { KnownEvents, knownEvents } from './known.ts';
 
 /** Calls of one host: 100 at once, then 20 a second, of up to 500 events each. */
@@ -70,9 +72,11 @@ function sort(
   const accepted: ReportedEvent[] = [];
   const refused: Refused[] = [];
   let denied: GatehouseError | undefined;
+  const placeOf: PlaceOf = (sid) =>
+    (context.state.get(sessionKind.name, sid) as Resource<SessionSpec> | undefined)?.spec;
   for (const [index, document] of events.entries()) {
     try {
-      accepted.push(acceptReport(identity, document));
+      accepted.push(acceptReport(identity, document, placeOf));
     } catch (error) {
       if (isCode(error, 'ACCESS_DENIED')) {
         // One denial speaks for all of the call: a host that lies must not fill the log.

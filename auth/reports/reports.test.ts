@@ -86,15 +86,34 @@ describe('reports', () => {
       for (const name of spec.fields) event[name] = valueFor(name);
       for (const role of SYSTEM_ROLES) {
         const identity = { kind: 'host', cluster: 'c', host_id: NODE, name: 'n', roles: [role] } as const;
-        expect(() => acceptReport(identity, event), `${role} ${type}`).toThrow(
+        expect(() => acceptReport(identity, event, () => undefined), `${role} ${type}`).toThrow(
           expect.objectContaining({ code: 'ACCESS_DENIED' }),
         );
       }
     }
   });
 
+  it('S18 a host tells nothing of a session that goes on at another one', async () => {
+    const sid = randomUUID();
+    const other = house.issueHost(['node'], { hostId: OTHER });
+    const session = {
+      kind: 'session',
+      metadata: { name: sid },
+      spec: { host_id: OTHER, user: 'joe', server_id: OTHER, created: '2026-01-01T00:00:00Z' },
+    };
+    const beat = { version: '1.0.0', ttl: '10m', resources: [session] };
+    expect((await house.call(other, 'POST', '/v1/heartbeat', beat)).status).toBe(200);
+    expect((await report(node, start({ sid }))).body).toMatchObject({
+      accepted: 0,
+      refused: [{ code: 'ACCESS_DENIED' }],
+    });
+    expect((await report(other, start({ sid, server_id: OTHER }))).body).toMatchObject({ accepted: 1 });
+    expect((await report(node, start({ sid: randomUUID() }))).body).toMatchObject({ accepted: 1 });
+  });
+
   it.each([
     ['no id', start({ uid: undefined })],
+    ['an id that auth would give', start({ uid: randomUUID().replace(/^(.{14})./, '$18') })],
     ['who told it', start({ reported_by: OTHER })],
     ['a place in the chain', start({ seq: 1 })],
     ['an unknown type', { event: 'x' }],

@@ -17,7 +17,15 @@ import { describe, expect, test } from 'vitest';
 import { FakeClock } from '#test/kit/clock.ts';
 import { tempFolder } from '#test/kit/temp.ts';
 import { recordingStoreConformance } from '../conformance/store.ts';
-import { HOST, sessionId, START, threeSegments, uploadOf, wholeSegment } from '../conformance/samples.ts';
+import {
+  HOST,
+  OTHER_HOST,
+  sessionId,
+  START,
+  threeSegments,
+  uploadOf,
+  wholeSegment,
+} from '../conformance/samples.ts';
 import { FaultyDisk } from '../conformance/test-spool.ts';
 import { sha256 } from '../format/segment.ts';
 import type { RecordingStore } from '../store.ts';
@@ -100,6 +108,46 @@ describe('the folder', () => {
     };
     await expect(read()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
     expect(await readFile(victim, 'utf8')).toBe('secret');
+  });
+
+  test('S33 refuses: uploads that would take the last of the disk from the audit log; what is there is still completed', async () => {
+    const path = join(folder, randomUUID());
+    let free = 1024 ** 3 + 1024 ** 2;
+    const space = async () => ({ free, total: 100 * 1024 ** 3 });
+    const store = await openDirRecordings({ path, clock: new FakeClock(START), space });
+    const [first, ...others] = await threeSegments(SESSION);
+    await store.putSegment(HOST, uploadOf(SESSION, 1, first!));
+    free = 1024 ** 3;
+    await expect(store.putSegment(HOST, uploadOf(SESSION, 2, others[0]!))).rejects.toMatchObject({
+      code: 'STORAGE_FULL',
+    });
+    await expect(put(store, sessionId(2))).rejects.toMatchObject({ code: 'STORAGE_FULL' });
+    expect(await store.get(sessionId(2))).toBeUndefined();
+    const completion = { session: SESSION, segments: 1, head: sha256(first!), missing: [] };
+    expect(await store.complete(HOST, completion)).toMatchObject({ segments: 1 });
+    // A twentieth of a small disk.
+    const small = {
+      path,
+      clock: new FakeClock(START),
+      space: async () => ({ free: 3 << 20, total: 40 << 20 }),
+    };
+    await put(await openDirRecordings(small), sessionId(2));
+  });
+
+  test('S18 refuses: a recording in one piece and in segments at once, whoever is first', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { store, path } = await open();
+      const [, second] = await threeSegments(SESSION);
+      const uploads = [
+        () => put(store),
+        () => store.putSegment(OTHER_HOST, uploadOf(SESSION, 2, second!)),
+      ].map((upload) => upload());
+      if (round % 2 === 0) uploads.reverse();
+      const ends = await Promise.allSettled(uploads);
+      expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      const names = (await readdir(join(path, 'default'))).filter((name) => name.startsWith(SESSION));
+      expect(names).toHaveLength(1);
+    }
   });
 
   test('ok: a recording that was damaged where it lies does not hide the others', async () => {

@@ -19,6 +19,7 @@ import { DayIndex } from './index-file.ts';
 import { listIndex } from './list.ts';
 import { Objects } from './objects.ts';
 import { InTurn } from './in-turn.ts';
+import { measureSpace, requireRoom, type MeasureSpace } from './reserve.ts';
 
 const SEGMENT = /^(\d{6})\.segment$/;
 
@@ -26,6 +27,8 @@ export interface DirStoreOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly disk?: Disk;
+  /** For tests. */
+  readonly space?: MeasureSpace;
 }
 
 /** Makes the folder when it is not there (mode 0750). One process at a time writes; the caller closes it. */
@@ -51,11 +54,13 @@ class DirStore implements RecordingStore {
   readonly #objects: Objects;
   readonly #index: DayIndex;
   readonly #turns = new InTurn();
+  readonly #space: MeasureSpace;
 
-  constructor({ path, clock }: DirStoreOptions, objects: Objects, index: DayIndex) {
+  constructor({ path, clock, space }: DirStoreOptions, objects: Objects, index: DayIndex) {
     this.name = `file://${path}`;
     this.#root = join(path, 'default');
     this.#clock = clock;
+    this.#space = space ?? measureSpace;
     this.#objects = objects;
     this.#index = index;
   }
@@ -65,6 +70,7 @@ class DirStore implements RecordingStore {
     const { session, number } = upload;
     const meta = number === 1 ? metaOf(upload.bytes) : undefined;
     if (meta !== undefined) requireOwner(session, meta.recorded_by, owner);
+    await requireRoom(this.#root, upload.bytes.length, this.#space);
     await this.#turns.take(session, async () => {
       if (await this.#isKeptWhole(upload)) return;
       const { created } = await this.#claim(session, owner);
@@ -160,6 +166,8 @@ class DirStore implements RecordingStore {
       requireOwner(upload.session, entry.owner, owner);
       return entry;
     });
+    const bytes = uploads.reduce((sum, upload) => sum + upload.bytes.length, 0);
+    await requireRoom(this.#root, bytes, this.#space);
     await Promise.all(uploads.map((upload) => this.#putWhole(owner, upload)));
     await this.#objects.syncFolder(this.#root);
     await this.#index.add(entries);
@@ -168,19 +176,20 @@ class DirStore implements RecordingStore {
 
   async #putWhole(owner: string, upload: Omit<SegmentUpload, 'number'>): Promise<void> {
     const { session, sha256, bytes } = upload;
-    if ((await this.#claimOf(session)) !== undefined) {
-      // Its segment came on its own before.
-      await this.putSegment(owner, { ...upload, number: 1 });
-      await this.complete(owner, { session, segments: 1, head: sha256, missing: [] });
-      return;
-    }
-    await this.#turns.take(session, async () => {
+    const isClaimed = await this.#turns.take(session, async () => {
+      // Asked in the same turn: two hosts must not have the same recording in two places.
+      if ((await this.#claimOf(session)) !== undefined) return true;
       const path = this.#wholePath(session);
-      if (await this.#objects.create(path, bytes, false)) return;
+      if (await this.#objects.create(path, bytes, false)) return false;
       const kept = await this.#objects.read(path);
       if (kept === undefined || hashOf(kept) !== sha256)
         throw taken(`the recording ${session} is there with other content`);
+      return false;
     });
+    if (!isClaimed) return;
+    // Its segment came on its own before.
+    await this.putSegment(owner, { ...upload, number: 1 });
+    await this.complete(owner, { session, segments: 1, head: sha256, missing: [] });
   }
 
   async get(session: string): Promise<RecordingEntry | undefined> {
