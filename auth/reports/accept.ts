@@ -49,9 +49,9 @@ export function acceptReport(identity: HostIdentity, document: unknown, placeOf:
   }
   const uid = requireUid(event);
   const { host_id } = identity;
-  const { server_id = host_id, sid } = event as { readonly server_id?: string; readonly sid?: string };
+  const { server_id = host_id, sid = '' } = event as { readonly server_id?: string; readonly sid?: string };
   // A proxy that records speaks of servers that have no agent.
-  if (!identity.roles.includes('proxy')) requireOwnPlace(host_id, server_id, placeOf(sid ?? ''));
+  if (!identity.roles.includes('proxy')) requireOwnPlace(host_id, server_id, placeOf(sid));
   const about = hasServer(event.event) ? { server_id } : {};
   return { ...event, ...about, uid, reported_by: host_id } as ReportedEvent;
 }

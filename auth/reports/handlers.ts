@@ -9,6 +9,7 @@ import { RateLimit } from '#core/rate-limit.ts';
 import type { Resource } from '#core/resource.ts';
 import type { AuditLog } from '#events/audit-log.ts';
 import { sessionKind, type SessionSpec } from '#kinds/session/kind.ts';
+import { isSessionId } from '#recordings/meta.ts';
 import type { AuthContext } from '../context.ts';
 import type { Caller } from '../guard/caller.ts';
 import { denial } from '../guard/refusals.ts';
@@ -73,7 +74,9 @@ function sort(
   const refused: Refused[] = [];
   let denied: GatehouseError | undefined;
   const placeOf: PlaceOf = (sid) =>
-    (context.state.get(sessionKind.name, sid) as Resource<SessionSpec> | undefined)?.spec;
+    isSessionId(sid)
+      ? (context.state.get(sessionKind.name, sid) as Resource<SessionSpec> | undefined)?.spec
+      : undefined;
   for (const [index, document] of events.entries()) {
     try {
       accepted.push(acceptReport(identity, document, placeOf));
