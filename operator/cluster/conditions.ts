@@ -1,6 +1,7 @@
 // Conditions as kstatus, Argo and Flux read them: Ready and Progressing are always there, Reconciling and Stalled only while
 // they are true. Pure; the time of a change is kept as long as nothing changes.
 import type { KubeObject } from '../kube/kube.ts';
+import { plainLine } from '../runtime/plain-text.ts';
 
 export interface Condition {
   readonly type: string;
@@ -28,7 +29,7 @@ export function conditionsFor(
     const old = before.find(({ type, status }) => type === verdict.type && status === verdict.status);
     return {
       ...verdict,
-      message: verdict.message.slice(0, MAX_MESSAGE),
+      message: plainLine(verdict.message, MAX_MESSAGE),
       observedGeneration: object.metadata.generation ?? 0,
       lastTransitionTime: old?.lastTransitionTime ?? now,
     };

@@ -13,6 +13,7 @@ import { CLUSTER } from '../crds/cluster.ts';
 import type { KubeObject } from '../kube/kube.ts';
 import { SECRETS } from '../kube/object-types.ts';
 import type { OperatorContext } from '../runtime/controller.ts';
+import { plainLine } from '../runtime/plain-text.ts';
 import { chooseCluster } from './cluster-choice.ts';
 import { problemLines, type Envelope } from './envelope.ts';
 import type { Interest } from './interests.ts';
@@ -44,6 +45,7 @@ export interface Found {
 
 type Connected = Extract<Connection, { state: 'connected' }>;
 
+const MAX_LINE = 1000;
 /** Another writer was first: its change is on its way to the copy. */
 const AGAIN_SOON_MS = 300;
 const AGAIN_LATER_MS = 5_000;
@@ -203,5 +205,9 @@ export function refused(
 }
 
 function invalid(lines: readonly string[]): Extract<Finding, { is: 'failed' }> {
-  return { is: 'failed', reason: 'Invalid', message: lines.slice(0, 20).join('\n') };
+  const message = lines
+    .slice(0, 20)
+    .map((line) => plainLine(line, MAX_LINE))
+    .join('\n');
+  return { is: 'failed', reason: 'Invalid', message };
 }

@@ -1,6 +1,7 @@
 // What an object says of itself after a look: conditions in the words that kstatus, Argo and Flux know. Pure; a look that
 // found nothing new gives the same status, so that nothing is written.
 import type { KubeObject } from '../kube/kube.ts';
+import { plainText } from '../runtime/plain-text.ts';
 
 export type Finding =
   /** As it should be. */
@@ -40,7 +41,7 @@ export function nextStatus(object: KubeObject, finding: Finding, now: number): M
     const isSame = old?.status === condition.status;
     return {
       ...condition,
-      message: condition.message.slice(0, MAX_MESSAGE),
+      message: plainText(condition.message, MAX_MESSAGE),
       observedGeneration: generation,
       lastTransitionTime: isSame ? old.lastTransitionTime : time,
     };

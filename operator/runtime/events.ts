@@ -6,6 +6,7 @@ import { isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { EVENTS } from '../kube/object-types.ts';
+import { plainText } from './plain-text.ts';
 
 export interface EventText {
   readonly type: 'Normal' | 'Warning';
@@ -60,8 +61,10 @@ class EventRecorder implements Recorder {
 
   record(object: KubeObject, event: EventText): void {
     const { uid = '', name } = object.metadata;
-    const message =
-      event.message.length > MAX_MESSAGE ? `${event.message.slice(0, MAX_MESSAGE - 1)}…` : event.message;
+    const isLong = event.message.length > MAX_MESSAGE;
+    const message = isLong
+      ? `${plainText(event.message, MAX_MESSAGE - 1)}…`
+      : plainText(event.message, MAX_MESSAGE);
     const hash = createHash('sha256')
       .update(JSON.stringify([uid, event.type, event.reason, message]))
       .digest('hex')
