@@ -31,6 +31,8 @@ export interface AgentOptions {
   /** Where sessions are announced. */
   readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;
+  /** How long the end waits for uploads; left out where the data directory outlives the process. */
+  readonly patienceMs?: number | undefined;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
   /** Left out: its port is bound anew. */
@@ -65,7 +67,7 @@ export interface Agent {
   readonly counts: SshService['counts'] & { readonly tunnels: number };
   /** Takes no more connections; resolves when the last session has ended, or after `mostMs`. */
   drain(mostMs?: number): Promise<void>;
-  /** Ends what is left; done within two seconds. Safe to call twice. */
+  /** Ends what is left; done within two seconds, and `patienceMs`. Safe to call twice. */
   close(): Promise<void>;
 }
 

@@ -7,9 +7,8 @@ import type { Membership } from '#client/member/membership.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
-import { openRecorder } from '#recordings/recorder/open.ts';
-import { openSpool } from '#recordings/spool/open.ts';
-import { startUploader, type UploaderStatus } from '#recordings/spool/uploader.ts';
+import { openOutlet } from '#recordings/spool/outlet.ts';
+import type { UploaderStatus } from '#recordings/spool/uploader.ts';
 import type { AgentEvent } from './ssh/context.ts';
 import type { RecordRequest } from './ssh/session/parts.ts';
 
@@ -17,6 +16,8 @@ export interface RecordingsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly dataDir: string;
+  /** How long the end waits for uploads; left out where the data directory outlives the process. */
+  readonly patienceMs?: number | undefined;
   readonly hostId: string;
   readonly membership: Pick<Membership, 'api'>;
   readonly view: Pick<ClusterView, 'recording'>;
@@ -36,8 +37,10 @@ const MAX_SPOOL_BYTES = 4 * 1024 ** 3;
 
 /** STORAGE_FAILED or STORAGE_FULL when the spool cannot be opened. The caller closes it before the membership. */
 export async function openRecordings(options: RecordingsOptions): Promise<Recordings> {
-  const { clock, log, dataDir, hostId, membership, view, emit } = options;
-  const spool = await openSpool({
+  const { clock, log, dataDir, hostId, membership, view, emit, patienceMs } = options;
+  const outlet = await openOutlet({
+    patienceMs,
+    target: apiUploadTarget(() => membership.api()),
     dir: join(dataDir, 'recordings'),
     maxBytes: MAX_SPOOL_BYTES,
     clock,
@@ -45,17 +48,13 @@ export async function openRecordings(options: RecordingsOptions): Promise<Record
     onFailure: ({ session, step, code, reason }) =>
       emit({ event: 'recording.failed', sid: session, action: step, error: code, reason, server_id: hostId }),
   });
-  const uploader = startUploader({ spool, target: apiUploadTarget(() => membership.api()), clock, log });
   return {
     record(request) {
       const { mode } = view.recording();
       if (mode === 'off' || request.byProxy) return undefined;
-      return openRecorder({ ...request, spool, clock, log, sync: mode.endsWith('-sync') });
+      return outlet.record({ ...request, sync: mode.endsWith('-sync') });
     },
-    status: () => uploader.status(),
-    async close() {
-      await uploader.close();
-      await spool.close();
-    },
+    status: () => outlet.status(),
+    close: () => outlet.close(),
   };
 }

@@ -26,6 +26,7 @@ import type { StartSuccessor } from './handover/successor.ts';
 import { chooseOutput } from './log/choose-output.ts';
 import { openLog } from './log/open.ts';
 import { openDaemonMetrics, type DaemonMetrics } from './metrics/daemon-metrics.ts';
+import { patienceOf } from './patience.ts';
 import { startServices, type Services } from './services.ts';
 
 export interface DaemonOptions {
@@ -97,7 +98,9 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
   };
   // A process that takes over is asked about its health when it has some: until then the old one answers.
   if (predecessor === undefined) await diagnose();
-  const parts = { ...options, log, dataDir, metrics, sockets, isTakingOver: predecessor !== undefined };
+  const patienceMs = patienceOf(options.environment);
+  const isTakingOver = predecessor !== undefined;
+  const parts = { ...options, log, dataDir, metrics, sockets, patienceMs, isTakingOver };
   const services = opened(await startServices(config, parts), (part) => part.close());
   running.services = services;
   metrics.watch(services);

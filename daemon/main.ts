@@ -5,6 +5,7 @@ import { sleep } from '#core/clock.ts';
 import { startDaemon, type Daemon, type DaemonOptions } from './daemon.ts';
 import { findPredecessor, type ParentChannel } from './handover/predecessor.ts';
 import { successorOf, type ProgramLine } from './handover/successor.ts';
+import { patienceOf } from './patience.ts';
 import { watchSignals, type SignalSource } from './signals.ts';
 
 export interface RunOptions extends Omit<DaemonOptions, 'startSuccessor' | 'predecessor'> {
@@ -54,7 +55,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
       const late = new AbortController();
       const isClosed = await Promise.race([
         daemon.close().then(() => true),
-        sleep(clock, STOP_MS, late.signal).then(
+        sleep(clock, STOP_MS + patienceOf(options.environment), late.signal).then(
           () => false,
           () => true,
         ),

@@ -7,6 +7,7 @@ import type { HostRecord } from '#client/credentials.ts';
 import { openLiveSessions, type LiveSessions } from '#client/member/live-sessions.ts';
 import { startMembership, type Membership, type MembershipOptions } from '#client/member/membership.ts';
 import { startPresence, type Presence } from '#client/member/presence.ts';
+import { sleep } from '#core/clock.ts';
 import type { Resource } from '#core/resource.ts';
 import { openIdentityStore } from './identity-store.ts';
 
@@ -15,6 +16,8 @@ export interface MemberOptions extends Omit<MembershipOptions, 'store'> {
   /** Absolute, and locked for this process. */
   readonly dataDir: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** How long the end waits for auth to take all audit events. */
+  readonly patienceMs: number;
 }
 
 /** A service as far as heartbeats go. */
@@ -45,6 +48,8 @@ export interface Member {
   /** After the services. Safe to call twice. */
   close(): Promise<void>;
 }
+
+const LOOK_MS = 50;
 
 /** Returns at once; joining goes on in the background for as long as no auth server answers. */
 export function startMember(options: MemberOptions): Member {
@@ -91,6 +96,8 @@ export function startMember(options: MemberOptions): Member {
     close: () =>
       (closing ??= (async () => {
         await presence?.close({ isReplaced });
+        const lateAt = clock.now() + options.patienceMs;
+        while (audit.status().pending > 0 && clock.now() < lateAt) await sleep(clock, LOOK_MS);
         await audit.close();
         await view.close();
         await membership.close();

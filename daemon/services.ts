@@ -35,6 +35,8 @@ export interface ServiceParts {
   readonly metrics: DaemonMetrics;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly sockets: ListeningSockets;
+  /** How long the end waits for what auth does not have yet. */
+  readonly patienceMs: number;
   /** Another process serves on the same sockets: what this one cannot serve yet it must not accept. */
   readonly isTakingOver: boolean;
 }
@@ -168,7 +170,7 @@ async function openAuth(
 async function openMember(
   config: Config,
   roles: readonly SystemRole[],
-  { clock, log, version, dataDir, environment }: ServiceParts,
+  { clock, log, version, dataDir, environment, patienceMs }: ServiceParts,
   auth: Auth | undefined,
   ownToken: Secret,
 ): Promise<Member> {
@@ -191,6 +193,7 @@ async function openMember(
     version,
     dataDir,
     environment,
+    patienceMs,
     nodeName: config.nodename,
     roles,
     addresses: namesOf(config),
@@ -215,12 +218,13 @@ async function proofOf(
 }
 
 function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: Member): Agent {
-  const { clock, log, version, dataDir, environment, sockets } = parts;
+  const { clock, log, version, dataDir, environment, sockets, patienceMs } = parts;
   return startAgent({
     clock,
     log: log.child({ part: 'node' }),
     version,
     dataDir,
+    patienceMs,
     environment,
     membership: member.membership,
     view: member.view,
@@ -238,7 +242,7 @@ function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: 
 async function openProxy(
   config: Config,
   proxy: ProxyConfig,
-  { clock, log, version, dataDir, sockets }: ServiceParts,
+  { clock, log, version, dataDir, sockets, patienceMs }: ServiceParts,
   member: Member,
 ): Promise<Proxy> {
   return startProxy({
@@ -246,6 +250,7 @@ async function openProxy(
     log: log.child({ part: 'proxy' }),
     version,
     dataDir,
+    patienceMs,
     membership: member.membership,
     view: member.view,
     audit: member.audit,

@@ -38,6 +38,8 @@ export interface ProxyOptions {
   readonly view: ClusterView;
   readonly audit: Pick<AuditSender, 'emit'>;
   readonly dataDir: string;
+  /** How long the end waits for uploads; left out where the data directory outlives the process. */
+  readonly patienceMs?: number | undefined;
   readonly config: ProxyConfig;
   readonly limits: { readonly maxConnections: number; readonly maxUsers: number };
   /** Left out: its ports are bound anew. */

@@ -17,6 +17,8 @@ export interface RecorderOptions {
   readonly sync: boolean;
   readonly clock: Clock;
   readonly log: Log;
+  /** Once, when the end is durable on this machine. */
+  readonly onFinished?: () => void;
 }
 
 export interface SessionRecorder {

@@ -27,6 +27,8 @@ export interface SshOptions {
   /** Where sessions with a terminal are announced. */
   readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;
+  /** How long the end waits for uploads; left out where the data directory outlives the process. */
+  readonly patienceMs?: number | undefined;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
   readonly sockets?: ListeningSockets | undefined;

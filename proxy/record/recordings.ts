@@ -7,15 +7,15 @@ import type { Membership } from '#client/member/membership.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { RecorderOptions, SessionRecorder } from '#recordings/recorder.ts';
-import { openRecorder } from '#recordings/recorder/open.ts';
-import { openSpool } from '#recordings/spool/open.ts';
-import { startUploader } from '#recordings/spool/uploader.ts';
+import { openOutlet } from '#recordings/spool/outlet.ts';
 import type { ProxyEvent } from '../ssh/refusals.ts';
 
 export interface ProxyRecordingsOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly dataDir: string;
+  /** How long the end waits for uploads; left out where the data directory outlives the process. */
+  readonly patienceMs?: number | undefined;
   readonly membership: Pick<Membership, 'api'>;
   readonly view: Pick<ClusterView, 'recording'>;
   readonly audit: { emit(event: ProxyEvent): void };
@@ -37,8 +37,10 @@ const FOLDER = 'proxy-recordings';
 
 /** STORAGE_FAILED or STORAGE_FULL when the spool cannot be opened. The caller closes it before the membership. */
 export async function openProxyRecordings(options: ProxyRecordingsOptions): Promise<ProxyRecordings> {
-  const { clock, log, dataDir, membership, view, audit } = options;
-  const spool = await openSpool({
+  const { clock, log, dataDir, membership, view, audit, patienceMs } = options;
+  const outlet = await openOutlet({
+    patienceMs,
+    target: apiUploadTarget(() => membership.api()),
     dir: join(dataDir, FOLDER),
     maxBytes: MAX_SPOOL_BYTES,
     clock,
@@ -46,16 +48,12 @@ export async function openProxyRecordings(options: ProxyRecordingsOptions): Prom
     onFailure: ({ session, step, code, reason }) =>
       audit.emit({ event: 'recording.failed', sid: session, action: step, error: code, reason }),
   });
-  const uploader = startUploader({ spool, target: apiUploadTarget(() => membership.api()), clock, log });
   return {
     record(request) {
       const { mode: now } = view.recording();
       if (now === 'off') return undefined;
-      return openRecorder({ ...request, spool, clock, log, sync: now.endsWith('-sync') });
+      return outlet.record({ ...request, sync: now.endsWith('-sync') });
     },
-    async close() {
-      await uploader.close();
-      await spool.close();
-    },
+    close: () => outlet.close(),
   };
 }

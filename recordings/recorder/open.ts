@@ -85,7 +85,10 @@ class Recorder implements SessionRecorder {
       sync: options.sync,
       onWritten: () => (this.#start = 'written'),
       onTrouble: (error, lost) => this.#trouble(error, lost),
-      onFinished: () => this.#settleEnd(this.#failure),
+      onFinished: () => {
+        this.#settleEnd(this.#failure);
+        options.onFinished?.();
+      },
     });
     this.failed = new Promise((_, reject) => (this.#fail = reject));
     this.failed.catch(() => undefined);
