@@ -41,8 +41,12 @@ export interface KubePerson {
   gate(...args: readonly string[]): Promise<Ran>;
   /** The stock OpenSSH client with what `gate config` printed; `<node>.<cluster>` are its hosts. KILL after two minutes. */
   ssh(...args: readonly string[]): Promise<Ran>;
+  /** The same with text to read, for a shell. */
+  type(input: string, ...args: readonly string[]): Promise<Ran>;
   /** For `ssh -F`, where a story starts the client itself; its HOME is `home`. */
   readonly sshConfig: string;
+  /** The same for `ssh -J`: nothing but OpenSSH, the key and the authorities that `gate login` wrote. */
+  readonly jumpConfig: string;
 }
 
 export interface KubeHouse {
@@ -143,7 +147,8 @@ async function placeOf(cluster: KubeCluster, prefix: string): Promise<Place> {
   return { cluster, image, namespace, operatorNamespace, publicAddress };
 }
 
-async function freeNodePort(cluster: KubeCluster): Promise<number> {
+/** A port of all nodes that no Service has at this moment. */
+export async function freeNodePort(cluster: KubeCluster): Promise<number> {
   const jsonpath = '-o=jsonpath={.items[*].spec.ports[*].nodePort}';
   const taken = new Set((await cluster.kubectl(['get', 'services', '-A', jsonpath])).split(/\s+/));
   for (;;) {
@@ -212,9 +217,31 @@ class House implements KubeHouse {
     must(await gate('login', `--user=${name}`, ...common));
     const sshConfig = join(home, 'ssh_config');
     writeFileSync(sshConfig, must(await gate('config')));
-    const ssh = (...args: readonly string[]): Promise<Ran> =>
-      runToEnd('ssh', ['-F', sshConfig, ...args], home);
-    return { home, gate, ssh, sshConfig };
+    const jumpConfig = join(home, 'jump_config');
+    writeFileSync(jumpConfig, this.#jumpConfig(home));
+    const type = (input: string, ...args: readonly string[]): Promise<Ran> =>
+      runToEnd('ssh', ['-F', sshConfig, ...args], home, input);
+    const ssh = (...args: readonly string[]): Promise<Ran> => type('', ...args);
+    return { home, gate, ssh, type, sshConfig, jumpConfig };
+  }
+
+  #jumpConfig(home: string): string {
+    const profile = join(home, '.gate', this.clusterName);
+    const [host = '', port = ''] = this.publicAddress.split(':');
+    return `Host door
+  HostName ${host}
+  Port ${port}
+Host *
+  User ${POD_LOGIN}
+  IdentityFile ${join(profile, 'key')}
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile ${join(profile, 'known_hosts')}
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  BatchMode yes
+  LogLevel ERROR
+`;
   }
 
   async installAgent(release: string, values: Json): Promise<void> {
@@ -297,9 +324,15 @@ class House implements KubeHouse {
   }
 }
 
-async function runToEnd(command: string, args: readonly string[], home: string): Promise<Ran> {
+/** A program to its end, by KILL after two minutes; its HOME is `home`. */
+export async function runToEnd(
+  command: string,
+  args: readonly string[],
+  home: string,
+  input = '',
+): Promise<Ran> {
   const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, HOME: home },
     timeout: SSH_MS,
     killSignal: 'SIGKILL',
@@ -308,6 +341,8 @@ async function runToEnd(command: string, args: readonly string[], home: string):
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
   child.stderr.setEncoding('utf8').on('data', (part: string) => (stderr += part));
+  // What needs no input may end before it was all written.
+  child.stdin.on('error', () => undefined).end(input);
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );
