@@ -18,6 +18,8 @@ export type Checked<T> =
 
 /** At most this many problems are reported; a hostile file must not make a huge answer. */
 const MAX_PROBLEMS = 50;
+/** Of a value that may be anything. */
+const MAX_LEVELS = 64;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 const ZERO_TIME = /^0001-01-01T00:00:00(\.0+)?Z$/;
 
@@ -55,10 +57,22 @@ function visit(schema: Schema<unknown>, value: unknown, path: Path, problems: Pr
     case 'choice':
       return visitChoice(node.options, value, path, problems);
     case 'json':
-      return structuredClone(value);
+      return isDeep(value)
+        ? refuse(problems, path, `must not be nested deeper than ${MAX_LEVELS} levels`)
+        : structuredClone(value);
     default:
       return readScalar(node, value, (message) => refuse(problems, path, message));
   }
+}
+
+/** Level by level, because whoever follows it down, as structuredClone does, runs out of stack. */
+function isDeep(value: unknown): boolean {
+  let level: readonly unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_LEVELS) return true;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return false;
 }
 
 type ListNode = Extract<Node, { type: 'list' }>;

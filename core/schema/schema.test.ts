@@ -177,3 +177,17 @@ it('S36 text that stands where something else belongs is not repeated', () => {
   );
   expect(JSON.stringify(result)).not.toContain('hunter2');
 });
+
+it('S33 refuses: a value of any form that is nested so deeply that copying it would end in an error', () => {
+  const nested = (levels: number): unknown => {
+    let value: unknown = 1;
+    for (let level = 0; level < levels; level += 1) value = level % 2 === 0 ? [value] : { a: value };
+    return value;
+  };
+  const free = s.object({ free: s.json() });
+  expect(check(free, { free: nested(60) })).toEqual({ ok: true, value: { free: nested(60) } });
+  const result = check(free, { free: nested(50_000) });
+  expect(result.ok ? [] : result.problems.map(formatProblem)).toEqual([
+    'free: must not be nested deeper than 64 levels',
+  ]);
+});

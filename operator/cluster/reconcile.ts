@@ -185,7 +185,7 @@ const standing = ({ memory, seen }: Gathering): Pick<Done, 'decision'> => ({
 function problemFrom(error: unknown): Problem {
   const because = (reason: string, message: string): Problem => ({ reason, message, scope: 'rollout' });
   if (isCode(error, 'ALREADY_EXISTS')) return because('NameTaken', error.message);
-  if (isCode(error, 'INVALID_RESOURCE', 'BAD_REQUEST')) {
+  if (isCode(error, 'INVALID_RESOURCE', 'BAD_REQUEST', 'TOO_LARGE')) {
     return because('Refused', `the API server refuses what the spec asks for: ${error.message}`);
   }
   if (isCode(error, 'ACCESS_DENIED')) {
