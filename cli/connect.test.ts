@@ -21,7 +21,7 @@ beforeAll(async () => {
   mkdirSync(path('home'));
   const editor = await house.issueUser('edith', ['editor']);
   await saveProfile(
-    { home: path('home'), uid: process.getuid?.() },
+    { home: path('home'), uid: process.getuid?.(), clock: house.clock },
     {
       version: 1,
       cluster: 'test.example.com',

@@ -13,6 +13,7 @@ import {
   requirePrivateFolder,
   writePrivateFile,
 } from '../private-files.ts';
+import { whileLocked } from './lock.ts';
 
 const proxyRecord = s.object({
   /** `host:port` of the web port. */
@@ -81,15 +82,22 @@ export function profilePaths(io: Pick<Io, 'home'>, cluster: string): ProfilePath
   };
 }
 
-/** Writes the profile and makes it the active one. */
+/** Writes the profile and makes it the active one. CONDITION_FAILED when another login to the cluster does not end. */
 export async function saveProfile(
-  io: Pick<Io, 'home' | 'uid'>,
+  io: Pick<Io, 'home' | 'uid' | 'clock'>,
   profile: Profile,
   ssh: SshFiles,
 ): Promise<ProfilePaths> {
   const paths = profilePaths(io, profile.cluster);
   await requirePrivateFolder(profileRoot(io), io.uid);
   await requirePrivateFolder(paths.folder, io.uid);
+  await whileLocked(paths.folder, io.clock, () => writeFiles(paths, profile, ssh));
+  const current = join(profileRoot(io), CURRENT);
+  await writePrivateFile(current, `${profile.cluster}\n`, { overwrite: true });
+  return paths;
+}
+
+async function writeFiles(paths: ProfilePaths, profile: Profile, ssh: SshFiles): Promise<void> {
   const write = (path: string, text: string): Promise<void> =>
     writePrivateFile(path, text, { overwrite: true });
   // The old certificate goes first: ssh must never find a key beside the certificate of another.
@@ -99,8 +107,6 @@ export async function saveProfile(
   await write(`${paths.key}-cert.pub`, ssh.certificate);
   await write(paths.knownHosts, ssh.knownHosts);
   await write(paths.record, `${JSON.stringify(profile, null, 1)}\n`);
-  await write(join(profileRoot(io), CURRENT), `${profile.cluster}\n`);
-  return paths;
 }
 
 /**

@@ -10,7 +10,8 @@ import { Secret } from '#core/secret.ts';
 import type { SshKey } from '#wire/ssh/ssh.ts';
 import type { Io } from '../io.ts';
 import { readPrivateFile } from '../private-files.ts';
-import { profilePaths } from '../profile/profile.ts';
+import { untilUnlocked } from '../profile/lock.ts';
+import { profilePaths, type ProfilePaths } from '../profile/profile.ts';
 
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const MARK = '@cert-authority * ';
@@ -21,9 +22,29 @@ export interface SshIdentity {
   readonly authorities: readonly SshPublicKey[];
 }
 
+/** A login that is being replaced is waited for, and one that was replaced meanwhile is read again. */
+const MOST_READS = 3;
+
 /** CORRUPT when a file is missing or damaged, INVALID_CONFIG when others could have written it. */
-export async function readSshIdentity(io: Pick<Io, 'home' | 'uid'>, cluster: string): Promise<SshIdentity> {
-  const { folder, key, knownHosts } = profilePaths(io, cluster);
+export async function readSshIdentity(
+  io: Pick<Io, 'home' | 'uid' | 'clock'>,
+  cluster: string,
+): Promise<SshIdentity> {
+  const paths = profilePaths(io, cluster);
+  for (let reads = 1; ; reads++) {
+    try {
+      return await readFiles(io, paths);
+    } catch (error) {
+      if (!isCode(error, 'CORRUPT') || reads === MOST_READS) throw error;
+      await untilUnlocked(paths.folder, io.clock);
+    }
+  }
+}
+
+async function readFiles(
+  io: Pick<Io, 'uid'>,
+  { folder, key, knownHosts }: ProfilePaths,
+): Promise<SshIdentity> {
   const read = async (path: string): Promise<string> => {
     const text = await readPrivateFile(path, io.uid);
     if (text === undefined) throw damaged(folder);

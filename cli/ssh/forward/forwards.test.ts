@@ -9,7 +9,7 @@ import { serveEverything } from '#test/kit/toy-ssh-server.ts';
 import { until } from '#test/kit/until.ts';
 import { openChannelStream } from '#wire/ssh/channel-stream.ts';
 import { connectedPair, type ConnectedPair } from '#wire/ssh/pair.ts';
-import { directTcpip, emptyPayload, forwardedTcpip } from '#wire/ssh/payloads.ts';
+import { directTcpip, emptyPayload, forwardedStreamlocal, forwardedTcpip } from '#wire/ssh/payloads.ts';
 import { Forwards, type ForwardOptions } from './forwards.ts';
 import { readSocks } from './socks.ts';
 import { parseDynamic, parseLocal, parseRemote } from './specs.ts';
@@ -178,6 +178,26 @@ describe('remote', () => {
     expect(await say(dial(port), 'there')).toBe('there');
     const any = Number(/Allocated port (\d+)/.exec(notes[0] ?? '')?.[1]);
     expect(await say(dial(any), 'any')).toBe('any');
+  });
+
+  test('S10 refuses: a server that opens what it did not grant, and the same place twice', async () => {
+    // The toy server takes no sockets of the file system.
+    const socket = join(folder, 'never.sock');
+    const port = await freePort();
+    const twice = `127.0.0.1:${port}:127.0.0.1:${echoPort}`;
+    const { pair, notes } = await forwarding({
+      mustWork: false,
+      remotes: [parseRemote(`${socket}:127.0.0.1:${echoPort}`), parseRemote(twice), parseRemote(twice)],
+    });
+    expect(notes).toHaveLength(2);
+    expect(notes[1]).toContain('asked for twice');
+    expect(await say(dial(port), 'x')).toBe('x');
+    const opened = forwardedStreamlocal.encode({ path: socket, reserved: '' });
+    await expect(
+      openChannelStream(pair.server, 'forwarded-streamlocal@openssh.com', opened),
+    ).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
   });
 
   test('ok: without a target the far side speaks SOCKS', async () => {

@@ -150,12 +150,17 @@ export class Forwards {
   }
 
   async #startRemote(connection: SshConnection, { listen, target, text }: ForwardSpec): Promise<void> {
-    const refused = (): GatehouseError =>
-      new GatehouseError('ACCESS_DENIED', 'the server refuses it', {
+    const key = listen.is === 'socket' ? listen.path : `${listen.host}:${listen.port}`;
+    if (this.#asked.has(key)) throw new GatehouseError('ALREADY_EXISTS', 'it is asked for twice');
+    // Before the answer: what comes through it may come with the answer.
+    this.#asked.set(key, target);
+    const refused = (): GatehouseError => {
+      this.#asked.delete(key);
+      return new GatehouseError('ACCESS_DENIED', 'the server refuses it', {
         details: { remedy: 'Roles, the server, or the port may not permit it.' },
       });
+    };
     if (listen.is === 'socket') {
-      this.#asked.set(listen.path, target);
       const { path } = listen;
       if (
         (await connection.request('streamlocal-forward@openssh.com', streamlocalForward.encode({ path }))) ===
@@ -165,12 +170,11 @@ export class Forwards {
       return;
     }
     const { host, port } = listen;
-    this.#asked.set(`${host}:${port}`, target);
     const reply = await connection.request('tcpip-forward', tcpipForward.encode({ host, port }));
     if (reply === undefined) throw refused();
     if (port !== 0) return;
     const bound = boundPort.decode(reply).port;
-    this.#asked.delete(`${host}:0`);
+    this.#asked.delete(key);
     this.#asked.set(`${host}:${bound}`, target);
     this.#options.onNote(`Allocated port ${bound} for remote forward ${text}`);
   }

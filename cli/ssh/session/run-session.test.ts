@@ -163,6 +163,16 @@ describe('ends', () => {
       exitSignal.encode({ signal: 'EVIL', coreDumped: false, message: '', language: '' }),
       128,
     ],
+    [
+      'a signal that every object has',
+      exitSignal.encode({ signal: 'constructor', coreDumped: false, message: '', language: '' }),
+      128,
+    ],
+    [
+      'a signal with a number',
+      exitSignal.encode({ signal: 'KILL', coreDumped: false, message: '', language: '' }),
+      137,
+    ],
   ])('S33 ok: an exit of %s', async (what, payload, expected) => {
     const odd = scripted((name, _, channel) => {
       if (name === 'exec') {

@@ -46,23 +46,8 @@ export interface SessionOptions {
 export const CONNECTION_FAILED = 255;
 const SIGNALLED = 128;
 const BROKEN_PIPE = 141;
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  HUP: 1,
-  INT: 2,
-  QUIT: 3,
-  ILL: 4,
-  TRAP: 5,
-  ABRT: 6,
-  BUS: 7,
-  FPE: 8,
-  KILL: 9,
-  USR1: 10,
-  SEGV: 11,
-  USR2: 12,
-  PIPE: 13,
-  ALRM: 14,
-  TERM: 15,
-};
+/** In the order of their numbers, from 1. */
+const SIGNALS = 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM'.split(' ');
 
 /**
  * The exit code: the program's, 128 and the number of the signal that ended it, or 255 when the server did not say.
@@ -125,7 +110,7 @@ class RunningSession implements ChannelReceiver {
     if (name === 'exit-status') this.#exitCode = exitStatus.decode(payload).code & 0xff;
     else if (name === 'exit-signal') {
       const { signal } = exitSignal.decode(payload);
-      this.#exitCode = SIGNALLED + (SIGNAL_NUMBERS[signal] ?? 0);
+      this.#exitCode = SIGNALLED + SIGNALS.indexOf(signal) + 1;
     } else return false;
     return true;
   }
