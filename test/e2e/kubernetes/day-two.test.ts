@@ -12,8 +12,8 @@ import {
   READY_MS,
   type KubeHouse,
   type KubeJson,
-  type KubePerson,
 } from './house.ts';
+import type { KubePerson } from './people.ts';
 import { failuresOf, startTraffic, troubleSeconds, TypedSession, type Traffic } from './traffic.ts';
 
 /** Of new connections to a pod that was deleted, on a machine that others use; measured is far less. */

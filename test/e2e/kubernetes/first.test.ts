@@ -5,17 +5,8 @@ import { must } from '#test/kit/cluster.ts';
 import { whyNoCluster } from '#test/kit/kube-cluster.ts';
 import { KUBE_START_MS } from '#test/kit/kube-programs.ts';
 import { until } from '#test/kit/until.ts';
-import {
-  engineer,
-  openKubeHouse,
-  phase,
-  POD_LOGIN,
-  READY_MS,
-  runToEnd,
-  type KubeHouse,
-  type KubeJson,
-  type KubePerson,
-} from './house.ts';
+import { engineer, openKubeHouse, phase, READY_MS, type KubeHouse, type KubeJson } from './house.ts';
+import { type KubePerson, POD_LOGIN, runToEnd } from './people.ts';
 
 const whyNot = whyNoCluster();
 const BY_TOKEN = 'by-token';

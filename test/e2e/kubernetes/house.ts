@@ -1,26 +1,20 @@
 // What the stories on Kubernetes run on: an operator installed with helm that looks at one namespace, a GatehouseCluster in
 // it that is Ready, people who sign in from this machine through a NodePort, and agents. All of it as a user does it: helm,
 // kubectl, gate, ssh.
-import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { must } from '#test/kit/cluster.ts';
-import { runProgram, type Ran } from '#test/kit/daemon.ts';
 import { type Image, type KubeCluster, useCluster } from '#test/kit/kube-cluster.ts';
+import { type KubePerson, POD_LOGIN, signUp } from './people.ts';
 
 export const CHARTS = fileURLToPath(new URL('../../../charts/', import.meta.url));
 const CRDS = fileURLToPath(new URL('../../../crds/', import.meta.url));
-const PASSWORD = 'nine plain words that nobody would ever guess here';
-/** Of the pods of the image; the only account in them that people log in to. */
-export const POD_LOGIN = 'gatehouse';
 /** The name of the GatehouseCluster. */
 export const CLUSTER_OBJECT = 'main';
 /** How long pods may take on a machine that others use. */
 export const READY_MS = 300_000;
-const SSH_MS = 120_000;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -33,20 +27,6 @@ export interface HouseSetup {
   readonly spec?: Json;
   /** Further values of the operator's chart. */
   readonly operator?: Json;
-}
-
-export interface KubePerson {
-  /** HOME of this person, with the login in it. */
-  readonly home: string;
-  gate(...args: readonly string[]): Promise<Ran>;
-  /** The stock OpenSSH client with what `gate config` printed; `<node>.<cluster>` are its hosts. KILL after two minutes. */
-  ssh(...args: readonly string[]): Promise<Ran>;
-  /** The same with text to read, for a shell. */
-  type(input: string, ...args: readonly string[]): Promise<Ran>;
-  /** For `ssh -F`, where a story starts the client itself; its HOME is `home`. */
-  readonly sshConfig: string;
-  /** The same for `ssh -J`: nothing but OpenSSH, the key and the authorities that `gate login` wrote. */
-  readonly jumpConfig: string;
 }
 
 export interface KubeHouse {
@@ -207,41 +187,9 @@ class House implements KubeHouse {
     const { token } = JSON.parse(await this.gatectl('users', 'reset', name, '--format=json')) as {
       token: string;
     };
+    const { publicAddress, clusterName, caPin } = this;
     const home = join(this.#folder, `home-${name}`);
-    mkdirSync(home);
-    const password = join(home, 'password');
-    writeFileSync(password, PASSWORD, { mode: 0o600 });
-    const gate = (...args: readonly string[]): Promise<Ran> => runProgram('gate', args, { HOME: home });
-    const common = [`--proxy=${this.publicAddress}`, `--ca-pin=${this.caPin}`, `--password-file=${password}`];
-    must(await gate('signup', token, ...common));
-    must(await gate('login', `--user=${name}`, ...common));
-    const sshConfig = join(home, 'ssh_config');
-    writeFileSync(sshConfig, must(await gate('config')));
-    const jumpConfig = join(home, 'jump_config');
-    writeFileSync(jumpConfig, this.#jumpConfig(home));
-    const type = (input: string, ...args: readonly string[]): Promise<Ran> =>
-      runToEnd('ssh', ['-F', sshConfig, ...args], home, input);
-    const ssh = (...args: readonly string[]): Promise<Ran> => type('', ...args);
-    return { home, gate, ssh, type, sshConfig, jumpConfig };
-  }
-
-  #jumpConfig(home: string): string {
-    const profile = join(home, '.gate', this.clusterName);
-    const [host = '', port = ''] = this.publicAddress.split(':');
-    return `Host door
-  HostName ${host}
-  Port ${port}
-Host *
-  User ${POD_LOGIN}
-  IdentityFile ${join(profile, 'key')}
-  IdentitiesOnly yes
-  IdentityAgent none
-  UserKnownHostsFile ${join(profile, 'known_hosts')}
-  GlobalKnownHostsFile /dev/null
-  StrictHostKeyChecking yes
-  BatchMode yes
-  LogLevel ERROR
-`;
+    return signUp({ name, home, token, publicAddress, clusterName, caPin });
   }
 
   async installAgent(release: string, values: Json): Promise<void> {
@@ -314,7 +262,8 @@ Host *
   async removeAll(): Promise<void> {
     const gone = [`--timeout=${READY_MS / 1000}s`, '--ignore-not-found'];
     await phase('objects are gone', () => this.kubectl('delete', 'gatehouse', '--all', ...gone));
-    await this.cluster.kubectl(['delete', 'namespace', this.namespace, ...gone]);
+    const namespace = ['delete', 'namespace', this.namespace, ...gone];
+    await phase('namespace is gone', () => this.cluster.kubectl(namespace));
     await this.cluster.helm(['uninstall', 'gatehouse-operator', '-n', this.operatorNamespace]);
   }
 
@@ -322,29 +271,4 @@ Host *
     rmSync(this.#folder, { recursive: true, force: true });
     return Promise.resolve();
   }
-}
-
-/** A program to its end, by KILL after two minutes; its HOME is `home`. */
-export async function runToEnd(
-  command: string,
-  args: readonly string[],
-  home: string,
-  input = '',
-): Promise<Ran> {
-  const child = spawn(command, args, {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, HOME: home },
-    timeout: SSH_MS,
-    killSignal: 'SIGKILL',
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
-  child.stderr.setEncoding('utf8').on('data', (part: string) => (stderr += part));
-  // What needs no input may end before it was all written.
-  child.stdin.on('error', () => undefined).end(input);
-  const code = await new Promise<number | null>((resolve, reject) =>
-    child.once('error', reject).once('close', resolve),
-  );
-  return { code, stdout, stderr };
 }

@@ -2,7 +2,8 @@
 // other, each of which is accounted for. Separate because stories of days and of upgrades both need them.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { until } from '#test/kit/until.ts';
-import { POD_LOGIN, READY_MS, type KubeHouse, type KubePerson } from './house.ts';
+import { READY_MS, type KubeHouse } from './house.ts';
+import { type KubePerson, POD_LOGIN } from './people.ts';
 
 /** An answer may take so long on a machine that others use. */
 const ANSWER_MS = 60_000;
