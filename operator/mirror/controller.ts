@@ -24,8 +24,9 @@ export function mirrorControllers(context: OperatorContext, houses: Houses): rea
   return MIRRORS.map((mirror) => mirrorController(context, mirror, houses));
 }
 
-/** Many at once: each spends its time waiting for answers. */
-const CONCURRENCY = 16;
+/** Many at once: each spends its time waiting for answers, also of auth services that are in no hurry to give them. */
+const CONCURRENCY = 64;
+const PER_NAMESPACE = 16;
 /** Those that wait for something are looked at together, once a burst of changes is over. */
 const GATHER_MS = 200;
 
@@ -35,6 +36,7 @@ export function mirrorController(context: OperatorContext, mirror: Mirror, house
     name: reconciler.name,
     type: mirror.type,
     concurrency: CONCURRENCY,
+    concurrencyPerNamespace: PER_NAMESPACE,
     related: relatedTo(mirror),
     reconcile: (key, object) => reconciler.reconcile(key, object),
   };

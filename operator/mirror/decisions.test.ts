@@ -25,17 +25,16 @@ const resource = (labels?: Readonly<Record<string, string>>): Resource => ({
 });
 
 describe('ownership', () => {
-  test('ok: operator, namespace, kind, name and uid each make another owner', () => {
+  test('ok: operator, namespace, kind and name each make another owner; another uid does not', () => {
     const owners = [
       me,
       ownerFor('op2', object()),
       ownerFor('op', object({ namespace: 'dev' })),
       ownerFor('op', object({ name: 'other' })),
-      ownerFor('op', object({ uid: 'u2' })),
       ownerFor('op', { ...object(), kind: 'GatehouseUser' }),
     ];
     expect(new Set(owners.map(({ id }) => id)).size).toBe(owners.length);
-    expect(me).toEqual(ownerFor('op', object({ labels: { a: 'b' } })));
+    expect(me).toEqual(ownerFor('op', object({ labels: { a: 'b' }, uid: 'u2' })));
     expect(me.id).toMatch(/^[0-9a-f]{64}$/);
     expect(me.name).toBe('GatehouseRole prod/dev of operator op');
   });

@@ -16,7 +16,9 @@ import {
   type OperatorUnderTest,
 } from '#test/kit/operator-house.ts';
 import { until } from '#test/kit/until.ts';
+import { CLUSTER } from '../crds/cluster.ts';
 import type { FakeKube } from '../kube/fake.ts';
+import { SERVICES } from '../kube/object-types.ts';
 
 const READY = 'Ready=True Applied';
 const CONFLICT = 'Ready=False Conflict, Conflict=True Conflict, Stalled=True Conflict';
@@ -87,10 +89,26 @@ test('ok: the same name in two namespaces that mean one cluster: the second is a
   await kube.delete(ROLES, { namespace: 'dev', name: 'shared' });
   await until('gone', () => found(kube, 'dev') === undefined);
   expect(JSON.stringify(auth.auth.state.get('role', 'shared'))).toContain('first');
-  // Made again under the same name, it is somebody else: its uid is another.
+  // Made again, it is the same claimant, of the same resource.
   kube.seed(role('second', 'dev'));
   await until('conflict again', () => stateOf(kube, 'dev') === CONFLICT);
   expect(JSON.stringify(auth.auth.state.get('role', 'shared'))).toContain('first');
+});
+
+test('ok: a cluster that is made anew over its kept volume finds its objects the owners of what they made', async () => {
+  const { kube } = await operatorOf('op-1');
+  kube.seed(role('first'));
+  await until('first', () => stateOf(kube) === READY);
+  await kube.delete(CLUSTER, { namespace: 'prod', name: 'main' });
+  await kube.delete(ROLES, { namespace: 'prod', name: 'shared' });
+  await until('gone', () => found(kube) === undefined);
+  expect(auth.auth.state.get('role', 'shared')).toBeDefined();
+  // The garbage collector does that.
+  await kube.delete(SERVICES, { namespace: 'prod', name: 'main-auth' });
+  kube.seed(clusterObject('main', 'prod'));
+  kube.seed(role('second'));
+  await until('taken up', () => stateOf(kube) === READY);
+  expect(JSON.stringify(auth.auth.state.get('role', 'shared'))).toContain('second');
 });
 
 test('ok: whom the local admin frees is nobody’s, and the object says so', async () => {

@@ -6,10 +6,13 @@ import { OWNER_LABEL, OWNER_NAME_LABEL, ownerOf, type Owner } from '#core/owner-
 import type { Resource } from '#core/resource.ts';
 import type { KubeObject } from '../kube/kube.ts';
 
-/** The owner that a custom resource is, among all operators that write to a cluster. */
+/**
+ * The owner that a custom resource is, among all operators that write to a cluster. Not by its uid: of one name there is
+ * one object at a time, and one that is made anew, with the cluster whose volume was kept, has what was its own.
+ */
 export function ownerFor(operatorId: string, { kind, metadata }: KubeObject): Owner {
-  const { namespace = '', name, uid = '' } = metadata;
-  const parts = [operatorId, namespace, kind, name, uid];
+  const { namespace = '', name } = metadata;
+  const parts = [operatorId, namespace, kind, name];
   return {
     id: createHash('sha256').update(parts.join('/')).digest('hex'),
     name: `${kind} ${namespace}/${name} of operator ${operatorId}`,
