@@ -36,7 +36,9 @@ export function clusterController(context: OperatorContext, options: ClusterCont
   return {
     name: CLUSTER_CONTROLLER,
     type: CLUSTER,
-    concurrency: 4,
+    // Each asks an auth service that may be anybody's, and waits for its answer.
+    concurrency: 16,
+    concurrencyPerNamespace: 4,
     related: [
       ...[STATEFUL_SETS, PODS, CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, DISRUPTION_BUDGETS].map(managed),
       { type: STORAGE, keysOf: clustersOfStorage },

@@ -13,6 +13,8 @@ export interface Controller {
   readonly related?: readonly Related[];
   /** How many keys at once; 1 when left out. */
   readonly concurrency?: number;
+  /** How many of them of one namespace; all when left out. */
+  readonly concurrencyPerNamespace?: number;
   /**
    * Brings the object of this key to what it should be; called again soon after an error (with back-off), and after
    * `again`. `undefined` object: it is gone. Never two at once for one key. Errors are logged and counted; a condition in the status is the

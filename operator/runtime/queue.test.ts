@@ -14,7 +14,7 @@ interface Bench {
   end(outcome?: number | Error): Promise<void>;
 }
 
-function bench(concurrency = 1): Bench {
+function bench(concurrency = 1, perNamespace?: number): Bench {
   const clock = new FakeClock();
   const begun: string[] = [];
   const failures: number[] = [];
@@ -22,6 +22,7 @@ function bench(concurrency = 1): Bench {
   const queue = openQueue({
     clock,
     concurrency,
+    perNamespace,
     work: ({ name }) => {
       begun.push(name);
       return new Promise((resolve, reject) => {
@@ -117,4 +118,20 @@ it('ok: close waits for what was begun and begins nothing more', async () => {
   await closed;
   await clock.advance(1_000_000);
   expect([begun, failures]).toEqual([['a'], []]);
+});
+
+it('S33 S37 ok: a namespace whose work hangs leaves room for the others, and its turn comes', async () => {
+  const { queue, begun, end } = bench(4, 2);
+  for (const name of ['a', 'b', 'c', 'd']) queue.add(key(name));
+  expect([begun, queue.waiting()]).toEqual([['a', 'b'], 2]);
+  queue.add({ namespace: 'other', name: 'x' });
+  queue.add({ namespace: 'other', name: 'y' });
+  queue.add({ namespace: 'third', name: 'z' });
+  expect(begun).toEqual(['a', 'b', 'x', 'y']);
+  await end();
+  expect(begun).toEqual(['a', 'b', 'x', 'y', 'c']);
+  await end(new Error('hung'));
+  expect(begun.slice(5)).toEqual(['d']);
+  for (let left = 0; left < 6; left += 1) await end();
+  expect([begun.at(-1), queue.waiting(), queue.running()]).toEqual(['z', 0, 0]);
 });

@@ -8,6 +8,8 @@ export interface QueueOptions {
   readonly clock: Clock;
   /** How many keys at once. */
   readonly concurrency: number;
+  /** How many of them of one namespace, so that work that hangs there leaves room for the others; default: all. */
+  readonly perNamespace?: number | undefined;
   /** Does the work of a key; resolves with the milliseconds after which to do it again without a reason, or rejects. */
   work(key: ObjectKey): Promise<number | undefined>;
   /** Told of each rejection, with the milliseconds until the next try. */
@@ -47,6 +49,7 @@ class WorkQueue implements Queue {
   readonly #options: QueueOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #line: Entry[] = [];
+  readonly #busy = new Map<string, number>();
   #running = 0;
   #isClosed = false;
   #idle: (() => void) | undefined;
@@ -90,12 +93,27 @@ class WorkQueue implements Queue {
 
   #begin(): void {
     while (this.#running < this.#options.concurrency) {
-      const entry = this.#line.shift();
+      const entry = this.#next();
       if (entry === undefined) return;
       entry.state = 'running';
-      this.#running += 1;
+      this.#count(entry, 1);
       void this.#run(entry);
     }
+  }
+
+  /** The first in the line whose namespace has room. */
+  #next(): Entry | undefined {
+    const { concurrency, perNamespace = concurrency } = this.#options;
+    const hasRoom = ({ key }: Entry): boolean => (this.#busy.get(key.namespace ?? '') ?? 0) < perNamespace;
+    const index = this.#line.findIndex(hasRoom);
+    return index === -1 ? undefined : this.#line.splice(index, 1)[0];
+  }
+
+  #count({ key: { namespace = '' } }: Entry, change: 1 | -1): void {
+    this.#running += change;
+    const busy = (this.#busy.get(namespace) ?? 0) + change;
+    if (busy === 0) this.#busy.delete(namespace);
+    else this.#busy.set(namespace, busy);
   }
 
   async #run(entry: Entry): Promise<void> {
@@ -109,7 +127,7 @@ class WorkQueue implements Queue {
       laterMs = backoffMs(BACKOFF, entry.failures);
       if (!this.#isClosed) onFailure(entry.key, error, laterMs);
     }
-    this.#running -= 1;
+    this.#count(entry, -1);
     this.#ended(entry, laterMs);
     this.#begin();
     if (this.#running === 0) this.#idle?.();

@@ -143,6 +143,7 @@ class ControllerRuntime implements Runtime {
     return openQueue({
       clock,
       concurrency: controller.concurrency ?? 1,
+      perNamespace: controller.concurrencyPerNamespace,
       work: async (key) => {
         const began = clock.now();
         const object = this.#informers.get(controller.type, key);
