@@ -42,12 +42,20 @@ describe('what does more', () => {
     ['locks the keyboard', '\u001b[2h'],
     ['makes the mouse report', '\u001b[?1000h\u001b[?1003;1006h'],
     ['changes what keys send', '\u001b[>4;1m\u001b[>1u\u001b[?u'],
+    ['changes what other keys send', '\u001b[?1h\u001b[?67h\u001b[?1036;1052h'],
+    ['makes it another terminal', '\u001b[?2l\u001b[?3h\u001b[?1060;61h'],
     ['marks pasted text', '\u001b[?2004h'],
     ['the same in eight bits', '\u009b6n\u009d0;x\u009c\u0090q\u009c'],
     ['resets everything', '\u001bc'],
     ['privacy and application strings', '\u001b^x\u001b\\\u001b_Gx\u001b\\\u001bXx\u001b\\'],
   ])('S27 left out: what %s', (_, text) => {
     expect(show(`a${text}b`)).toBe('ab');
+  });
+
+  test('S27 ok: of several modes those of the picture stay, and one of two screens is known', () => {
+    const filter = new ScreenFilter();
+    expect(filter.push(Buffer.from('\u001b[?2004;01049;1h'))).toBe('\u001b[?01049h');
+    expect(filter.reset()).toContain('1049');
   });
 
   test('S27 ok: a string that does not end hides nothing for ever', () => {

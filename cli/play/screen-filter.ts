@@ -19,25 +19,26 @@ const DRAWS = [
   /^[\d;:]*m$/,
   /^\d{0,2} q$/,
   /^!p$/,
-  // Insert mode and newline mode; private modes, of which those that report follow.
+  // Insert mode and newline mode; private modes, of which PICTURE are kept.
   /^(?:4|20)[hl]$/,
   /^\?[\d;]+[hl]$/,
 ];
-/** Modes that make a terminal report: mouse, focus, pasted text, changes of size and colours. */
-const REPORTING = new Set([
-  9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 2004, 2031, 2048, 5522, 9001,
-]);
+/**
+ * Private modes that change only the picture, and that RESET puts back. Others make a terminal report (mouse, focus, pasted
+ * text), change what its keys send, or turn it into another terminal.
+ */
+const PICTURE = new Set([5, 6, 7, 25, 47, 69, 1047, 1048, 1049, 2026]);
 /** ESC and one letter: only those that move or save the cursor, and set keypad and character sets. */
 const SIMPLE = new Set(['7', '8', 'D', 'E', 'H', 'M', 'N', 'O', '=', '>', '\\']);
 
 /** Ends whatever was begun, and puts modes, colours, margins and character sets back; the cursor stays where it is. */
 const RESET = [
-  '\u001b[?5l\u001b[?69l\u001b[?2026l\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1004l\u001b[?1006l\u001b[?2004l',
+  '\u001b[?5l\u001b[4l\u001b[20l\u001b[?69l\u001b[?2026l\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1004l\u001b[?1006l\u001b[?2004l',
   '\u001b[?1l\u001b>\u001b[!p\u001b[?7h\u001b[?25h\u001b(B\u000f\u001b[0m',
 ].join('');
 const ABORT = '\u0018\u001b\\';
 /** Leaving it moves the cursor, so it is left only when it was entered. */
-const OTHER_SCREEN = /^\?(?:47|1047|1049)([hl])$/;
+const OTHER_SCREEN = /^\?(?:.*;)?0*(?:47|1047|1049)(?:;.*)?([hl])$/;
 
 export class ScreenFilter {
   readonly #decoder = new TextDecoder('utf-8');
@@ -133,16 +134,19 @@ export class ScreenFilter {
     if (character > '~') return this.#begin('text');
     this.#sequence += character;
     if (character < '@') return '';
-    const sequence = this.#sequence;
+    const sequence = pictureOf(this.#sequence);
     this.#begin('text');
-    if (!DRAWS.some((form) => form.test(sequence))) return '';
-    if (
-      sequence.startsWith('?') &&
-      (sequence.match(/\d+/g) ?? []).some((mode) => REPORTING.has(Number(mode)))
-    )
-      return '';
+    if (sequence === undefined) return '';
     const other = OTHER_SCREEN.exec(sequence);
     if (other !== null) this.#isOnOtherScreen = other[1] === 'h';
     return `\u001b[${sequence}`;
   }
+}
+
+/** What is to be shown of a CSI sequence; undefined: nothing. */
+function pictureOf(sequence: string): string | undefined {
+  if (!DRAWS.some((form) => form.test(sequence))) return undefined;
+  if (!/^\?.*[hl]$/.test(sequence)) return sequence;
+  const modes = sequence.match(/\d+/g)?.filter((mode) => PICTURE.has(Number(mode))) ?? [];
+  return modes.length === 0 ? undefined : `?${modes.join(';')}${sequence.at(-1)}`;
 }
