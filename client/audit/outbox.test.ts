@@ -1,5 +1,5 @@
 // A batch that auth has is taken off while its file is being written.
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -30,6 +30,10 @@ it.each(['done', 'setAside'] as const)(
       expect(outbox.status().failing).toBeUndefined();
       await outbox.close();
       const files = await readdir(dir);
+      if (end === 'setAside') {
+        const aside = await readFile(join(dir, 'refused', batch.name), 'utf8');
+        expect(aside.match(/"one"|"two"/g)).toEqual(['"one"', '"two"']);
+      }
       expect(files.filter((name) => name.endsWith('.jsonl'))).toHaveLength(1);
     } finally {
       await rm(dir, { recursive: true, force: true });

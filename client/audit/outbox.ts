@@ -152,7 +152,11 @@ export class Outbox {
   /** Auth will never take it, or it cannot be read. */
   async setAside(batch: Batch): Promise<void> {
     this.#lost += batch.count;
+    // A person is to find all of it.
+    const rest = batch.unwritten;
     await this.#settle(batch);
+    if (rest !== '') await this.#spool.append(batch.name, batch.isTorn ? `\n${rest}` : rest).catch(() => {});
+    await this.#spool.seal(batch.name);
     await this.#spool.quarantine(batch.name).catch(() => {});
     this.#drop(batch);
   }
