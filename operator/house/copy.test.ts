@@ -7,6 +7,7 @@ import { OWNER_LABEL } from '#core/owner-mark.ts';
 import { roleKind } from '#kinds/role/kind.ts';
 import { FakeClock } from '#test/kit/clock.ts';
 import { until } from '#test/kit/until.ts';
+import { Budget } from './budget.ts';
 import { openHouseCopy } from './copy.ts';
 
 const role = (name: string, owner?: string, description = '') => ({
@@ -17,7 +18,12 @@ const role = (name: string, owner?: string, description = '') => ({
 });
 
 /** Feeds what the test gives it; `watch` is left open. */
-function feed(snapshot: readonly object[], batches: readonly object[] = [], log: Log = silentLog) {
+function feed(
+  snapshot: readonly object[],
+  batches: readonly object[] = [],
+  log: Log = silentLog,
+  budget = new Budget(),
+) {
   const stream = async function* (path: string, signal: AbortSignal): AsyncGenerator<unknown> {
     if (path.startsWith('/v1/snapshot')) {
       for (const resource of snapshot) yield { resource };
@@ -32,6 +38,7 @@ function feed(snapshot: readonly object[], batches: readonly object[] = [], log:
     kinds: [roleKind as Kind],
     clock: new FakeClock(),
     log,
+    budget,
     onChange: () => {},
   });
 }
@@ -73,4 +80,26 @@ test('S33 an auth service that tells without end is cut off, in a snapshot and i
   await until('all told', () => growing.get('role', 'big-19') !== undefined);
   expect(() => growing.requireBounded()).toThrow(/more resources than/);
   await growing.close();
+});
+
+test('S33 S37 of many that are each within their bound the largest gives way, and the others stay', async () => {
+  const budget = new Budget(1_000_000);
+  const small = feed([role('a', undefined, 'x'.repeat(300_000))], [], silentLog, budget);
+  await small.ready;
+  const told: unknown[] = [];
+  const log = { ...silentLog, warn: (fields: object) => void told.push(fields) };
+  const parts = ['b', 'c', 'd'].map((name) => role(name, undefined, 'x'.repeat(300_000)));
+  const large = feed(parts, [], log, budget);
+  await until('cut off', () => told.some((fields) => isCode((fields as { err?: unknown }).err, 'TOO_LARGE')));
+  small.requireBounded();
+  await large.close();
+  const next = feed(parts.slice(1), [], silentLog, budget);
+  await next.ready;
+  next.requireBounded();
+  const more = feed(parts.slice(2), [], silentLog, budget);
+  await more.ready;
+  expect(() => next.requireBounded()).toThrow(/and this one of most/);
+  for (const copy of [small, more]) copy.requireBounded();
+  for (const copy of [small, next, more]) await copy.close();
+  expect(budget.mustGiveWay(budget)).toBe(false);
 });

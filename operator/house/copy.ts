@@ -12,6 +12,7 @@ import { ownerOf } from '#core/owner-mark.ts';
 import { startReplica, type Change } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
 import { certAuthorityKind, type CertAuthoritySpec } from '#kinds/cert-authority/kind.ts';
+import type { Budget } from './budget.ts';
 
 export interface HouseCopy extends Reader {
   /** Resolves with the first snapshot. */
@@ -22,7 +23,10 @@ export interface HouseCopy extends Reader {
   caPins(): readonly string[];
   /** Resolves when the copy is at the revision; UNAVAILABLE when that takes too long. */
   reached(revision: string): Promise<void>;
-  /** TOO_LARGE when auth has told more than there can be in good faith: it may be anybody's, in a cluster of many. */
+  /**
+   * TOO_LARGE when auth has told more than there can be in good faith (it may be anybody's, in a cluster of many), or all
+   * copies together hold too much and this one the most.
+   */
   requireBounded(): void;
   /** Milliseconds since the epoch; undefined before the first word of auth. */
   heardAt(): number | undefined;
@@ -34,6 +38,8 @@ export interface HouseCopyOptions {
   readonly kinds: readonly Kind[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Of all copies of the process. */
+  readonly budget: Budget;
   /** After the copy holds the changes. */
   onChange(changes: readonly Change<Resource>[]): void;
 }
@@ -44,11 +50,12 @@ const REACH_MS = 10_000;
 const MAX_BYTES = 128 * 1024 * 1024;
 
 /** Starts at once; the caller closes it. */
-export function openHouseCopy({ api, kinds, clock, log, onChange }: HouseCopyOptions): HouseCopy {
+export function openHouseCopy(options: HouseCopyOptions): HouseCopy {
+  const { api, kinds, clock, log, onChange } = options;
   const owners = new OwnerIndex();
-  const size = new Size();
+  const size = new Size(options.budget);
   const replica = startReplica<Resource, Resource>({
-    feed: openWatchFeed(boundedStreams(api), [...kinds, certAuthorityKind as Kind]),
+    feed: openWatchFeed(boundedStreams(api, size), [...kinds, certAuthorityKind as Kind]),
     decode: ({ value }) => value,
     clock,
     log,
@@ -77,43 +84,74 @@ export function openHouseCopy({ api, kinds, clock, log, onChange }: HouseCopyOpt
     },
     caPins: () => pinsOf(get(certAuthorityKind.name, 'host') as Resource<CertAuthoritySpec> | undefined),
     reached: (revision) => replica.reached(revision, REACH_MS),
-    requireBounded: () => requireAtMost(size.bytes),
+    requireBounded: () => size.require(),
     heardAt: () => replica.stats.heardAt,
-    close: () => replica.close(),
+    async close() {
+      await replica.close();
+      size.close();
+    },
   };
 }
 
 /** A snapshot is held whole before it is the copy's. */
-function boundedStreams(api: Pick<Api, 'stream'>): Pick<Api, 'stream'> {
+function boundedStreams(api: Pick<Api, 'stream'>, size: Size): Pick<Api, 'stream'> {
   return {
     async *stream(path, signal) {
-      let bytes = 0;
-      for await (const line of api.stream(path, signal)) {
-        if (path.startsWith('/v1/snapshot')) bytes += JSON.stringify(line).length;
-        requireAtMost(bytes);
-        yield line;
+      if (!path.startsWith('/v1/snapshot')) return yield* api.stream(path, signal);
+      try {
+        for await (const line of api.stream(path, signal)) {
+          size.arrived(JSON.stringify(line).length);
+          size.require();
+          yield line;
+        }
+      } finally {
+        size.arrived('nothing');
       }
     },
   };
 }
 
-function requireAtMost(bytes: number): void {
-  if (bytes <= MAX_BYTES) return;
-  throw new GatehouseError(
-    'TOO_LARGE',
-    'the auth service tells of more resources than the operator can hold',
-  );
-}
-
+/** What the copy holds, and the snapshot that arrives for it. */
 class Size {
   readonly #of = new Map<string, number>();
-  bytes = 0;
+  readonly #budget: Budget;
+  #held = 0;
+  #arriving = 0;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
 
   apply(change: Change<Resource>): void {
     const size = change.type === 'put' ? JSON.stringify(change.value).length : 0;
-    this.bytes += size - (this.#of.get(change.key) ?? 0);
+    this.#held += size - (this.#of.get(change.key) ?? 0);
     if (size === 0) this.#of.delete(change.key);
     else this.#of.set(change.key, size);
+    this.#note();
+  }
+
+  arrived(bytes: number | 'nothing'): void {
+    this.#arriving = bytes === 'nothing' ? 0 : this.#arriving + bytes;
+    this.#note();
+  }
+
+  require(): void {
+    const isLarge = Math.max(this.#held, this.#arriving) > MAX_BYTES;
+    if (!isLarge && !this.#budget.mustGiveWay(this)) return;
+    throw new GatehouseError(
+      'TOO_LARGE',
+      isLarge
+        ? 'the auth service tells of more resources than the operator can hold'
+        : 'the auth services of all clusters tell of more resources than the operator can hold, and this one of most',
+    );
+  }
+
+  close(): void {
+    this.#budget.note(this, 0);
+  }
+
+  #note(): void {
+    this.#budget.note(this, this.#held + this.#arriving);
   }
 }
 

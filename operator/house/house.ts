@@ -18,6 +18,7 @@ import type { Log } from '#core/log.ts';
 import type { Change } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
 import { clusterNameKind } from '#kinds/cluster-name/kind.ts';
+import type { Budget } from './budget.ts';
 import { openHouseCopy, type HouseCopy } from './copy.ts';
 import { openMemoryStore } from './memory-store.ts';
 
@@ -45,6 +46,8 @@ export interface HouseOptions {
   readonly kinds: readonly Kind[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Of all houses of the process. */
+  readonly budget: Budget;
   /** Each change of what the cluster has … */
   onChange(changes: readonly Change<Resource>[]): void;
   /** … and of the connection. */
@@ -127,13 +130,14 @@ export class House {
   }
 
   async #follow(membership: Membership, connected: () => void): Promise<void> {
-    const { kinds, clock, log, onChange } = this.#options;
+    const { kinds, clock, log, budget, onChange } = this.#options;
     const copy = openHouseCopy({
       // A renewed identity has another connection.
       api: { stream: (path, signal) => membership.api().stream(path, signal) },
       kinds,
       clock,
       log,
+      budget,
       onChange: (changes) => {
         this.#followPins(copy.caPins());
         onChange(changes);

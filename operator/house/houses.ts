@@ -6,6 +6,7 @@ import type { Change } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
 import { authAddress } from '../cluster/names.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
+import { Budget } from './budget.ts';
 import { House, type Connection, type Proof } from './house.ts';
 
 /** What happened to the cluster of `key`; without changes it is the connection that changed. */
@@ -38,6 +39,7 @@ export interface HousesOptions {
 export function openHouses(options: HousesOptions): Houses {
   const open = new Map<string, { readonly uid: string | undefined; readonly house: House }>();
   const listeners = new Set<HouseListener>();
+  const budget = new Budget();
   const tell: HouseListener = (key, changes) => {
     for (const listener of listeners) listener(key, changes);
   };
@@ -58,7 +60,7 @@ export function openHouses(options: HousesOptions): Houses {
       const found = open.get(textOf(key));
       if (found?.uid === uid && found !== undefined) return;
       await leave(key);
-      open.set(textOf(key), { uid, house: startHouse(options, key, pinsOf(cluster), tell) });
+      open.set(textOf(key), { uid, house: startHouse({ ...options, budget }, key, pinsOf(cluster), tell) });
     },
     leave,
     onChange(listener) {
@@ -74,12 +76,14 @@ export function openHouses(options: HousesOptions): Houses {
 }
 
 function startHouse(
-  { kinds, proof, addressOf = authAddress, nodeName, clock, log }: HousesOptions,
+  options: HousesOptions & { readonly budget: Budget },
   key: ObjectKey,
   caPins: readonly string[],
   tell: HouseListener,
 ): House {
+  const { kinds, proof, addressOf = authAddress, nodeName, clock, log, budget } = options;
   return new House({
+    budget,
     address: addressOf(key),
     caPins,
     proof: proof(key),
