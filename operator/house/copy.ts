@@ -84,7 +84,7 @@ export function openHouseCopy(options: HouseCopyOptions): HouseCopy {
     },
     caPins: () => pinsOf(get(certAuthorityKind.name, 'host') as Resource<CertAuthoritySpec> | undefined),
     reached: (revision) => replica.reached(revision, REACH_MS),
-    requireBounded: () => size.require(),
+    requireBounded: () => size.mustFit(),
     heardAt: () => replica.stats.heardAt,
     async close() {
       await replica.close();
@@ -101,7 +101,7 @@ function boundedStreams(api: Pick<Api, 'stream'>, size: Size): Pick<Api, 'stream
       try {
         for await (const line of api.stream(path, signal)) {
           size.arrived(JSON.stringify(line).length);
-          size.require();
+          size.mustFit();
           yield line;
         }
       } finally {
@@ -135,7 +135,7 @@ class Size {
     this.#note();
   }
 
-  require(): void {
+  mustFit(): void {
     const isLarge = Math.max(this.#held, this.#arriving) > MAX_BYTES;
     if (!isLarge && !this.#budget.mustGiveWay(this)) return;
     throw new GatehouseError(
