@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startKubeApi, type KubeApi } from '#test/kit/kube-api.ts';
 import { KUBE_START_MS, kubePrograms, run } from '#test/kit/kube-programs.ts';
+import { until } from '#test/kit/until.ts';
 import { MATRIX } from './matrix.ts';
 import { at, chartPath, render, renderText, type Rendered } from './render.ts';
 
@@ -146,6 +147,47 @@ test('ok: install, upgrade and uninstall of the operator; its custom resources s
   expect(await has('clusterrole', 'fresh:op', 'fresh')).toBe(false);
   await helm('install', 'op', chart, '-n', 'fresh');
   expect(await has('gatehouserole', 'kept', 'access')).toBe(true);
+});
+
+test('ok: S37 an operator of one namespace changes objects of no other, also by the right that outlives its Roles', async () => {
+  await ensureNamespace('limited');
+  await helm(
+    'install',
+    'limited',
+    chartPath('gatehouse-operator'),
+    '-n',
+    'limited',
+    '--set',
+    'watchNamespace=access,crds.install=false',
+  );
+  const object = (namespace: string, finalizers: readonly string[]): string =>
+    JSON.stringify({
+      apiVersion: 'gatehouse.dev/v1',
+      kind: 'GatehouseRole',
+      metadata: { name: 'limited', namespace, finalizers },
+      spec: {},
+    });
+  const apply = ['apply', '--server-side', '--validate=false', '-f', '-'];
+  for (const namespace of ['access', 'apps']) await api().kubectl(apply, object(namespace, []));
+  // Only server-side apply sends nothing but the patch.
+  const as = ['--as=system:serviceaccount:limited:limited', '--field-manager=operator'];
+  const patch = (namespace: string): Promise<string> =>
+    api().kubectl([...apply, ...as], object(namespace, ['gatehouse.dev/mirror']));
+  await until(
+    'the policy is in force',
+    async () => {
+      const answer = await patch('apps').catch(String);
+      return answer.includes('this operator looks at the namespace access only');
+    },
+    120_000,
+  );
+  await patch('access');
+  // As it is while the namespace goes: its Roles are no more, and its objects are let go all the same.
+  await api().kubectl(['delete', 'rolebinding', 'limited:limited', '-n', 'access']);
+  await until('the Role is no more', async () => !(await may('limited:limited', 'access', 'get', 'secrets')));
+  await patch('access');
+  await expect(patch('apps')).rejects.toThrow('this operator looks at the namespace access only');
+  await helm('uninstall', 'limited', '-n', 'limited');
 });
 
 test('ok: what helm says after an install is what people need next', async () => {

@@ -283,6 +283,9 @@ test(
         READY_MS,
       );
       await onApi('rollback', 'op', '1');
+      const field = '{.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.message}';
+      const definition = ['get', 'crd', 'gatehouselocks.gatehouse.dev', `-o=jsonpath=${field}`];
+      expect(await api.kubectl(definition)).toBe('');
       expect(await api.kubectl(['get', 'gatehouselocks', '-o=name'])).toContain('before');
       await onApi('uninstall', 'op');
       expect(await api.kubectl(['get', 'gatehouselocks', '-o=name'])).toContain('after');
