@@ -5,7 +5,15 @@ import { must } from '#test/kit/cluster.ts';
 import { whyNoCluster } from '#test/kit/kube-cluster.ts';
 import { KUBE_START_MS } from '#test/kit/kube-programs.ts';
 import { until } from '#test/kit/until.ts';
-import { engineer, openKubeHouse, phase, READY_MS, type KubeHouse, type KubeJson } from './house.ts';
+import {
+  CLUSTER_OBJECT,
+  engineer,
+  openKubeHouse,
+  phase,
+  READY_MS,
+  type KubeHouse,
+  type KubeJson,
+} from './house.ts';
 import { type KubePerson, POD_LOGIN, runToEnd } from './people.ts';
 
 const whyNot = whyNoCluster();
@@ -176,6 +184,10 @@ test('ok: an agent joins by its ServiceAccount, with no secret, also when it is 
   const host = `${POD_LOGIN}@${BY_ACCOUNT}-0.${house.clusterName}`;
   expect(await alice.ssh(host, 'hostname')).toMatchObject({ code: 0, stdout: `${BY_ACCOUNT}-0\n` });
   expect(must(await alice.gate('ls', 'joined=by-account', '--names'))).toBe(`${BY_ACCOUNT}-0\n`);
+  const joins = await audit('--type=instance.join', `--search=${BY_ACCOUNT}-0`);
+  expect(joins.filter(({ success }) => success === true)).toMatchObject([
+    { method: 'kubernetes', host_id: await hostIdOf(`${BY_ACCOUNT}-0`) },
+  ]);
   const secrets = await house.kubectl(
     'get',
     'secrets',
@@ -187,6 +199,33 @@ test('ok: an agent joins by its ServiceAccount, with no secret, also when it is 
     `secret/${BY_TOKEN}-0-state`,
     `secret/${BY_TOKEN}-join-token`,
   ]);
+});
+
+test('ok: a cluster that was replaced has all its resources again, and an agent with its pin joins it anew', async (context) => {
+  if (whyNot !== undefined) context.skip(whyNot);
+  const before = { pin: house.caPin, hostId: await hostIdOf(`${BY_ACCOUNT}-0`) };
+  await phase('cluster is replaced', async () => {
+    const object = `gatehousecluster/${CLUSTER_OBJECT}`;
+    await house.kubectl('patch', object, '--type=merge', '-p', '{"deletionPolicy":"Delete"}');
+    await house.kubectl('delete', object, `--timeout=${READY_MS / 1000}s`);
+    await until(
+      'the state of the old cluster is gone',
+      async () => (await house.kubectl('get', 'pvc', '-o=name')).trim() === '',
+      READY_MS,
+    );
+    await house.makeCluster();
+  });
+  expect(house.caPin).not.toBe(before.pin);
+  await house.ready('gatehouserole/engineer', `gatehousetoken/${BY_ACCOUNT}`);
+  await phase('agent joins anew', () => house.installAgent(BY_ACCOUNT, { roles: 'node' }));
+  expect(await hostIdOf(`${BY_ACCOUNT}-0`)).not.toBe(before.hostId);
+  const bob = await house.person('bob', ['engineer']);
+  const host = `${POD_LOGIN}@${BY_ACCOUNT}-0.${house.clusterName}`;
+  await until(
+    'a shell through the new cluster',
+    async () => (await bob.ssh(host, 'hostname')).stdout === `${BY_ACCOUNT}-0\n`,
+    READY_MS,
+  );
 });
 
 test('ok: nothing of an agent is left when it is uninstalled', async (context) => {

@@ -39,6 +39,7 @@ export interface KubeHouse {
   readonly clusterName: string;
   /** `host:port` of the proxies, from this machine and from pods. */
   readonly publicAddress: string;
+  /** Of the cluster as it was made last. */
   readonly caPin: string;
   /** In the namespace. */
   kubectl(...args: readonly string[]): Promise<string>;
@@ -54,6 +55,8 @@ export interface KubeHouse {
   person(name: string, roles: readonly string[]): Promise<KubePerson>;
   /** `helm upgrade --install` of gatehouse-kube-agent, by address and pin; resolves when its pods are ready. */
   installAgent(release: string, values: Json): Promise<void>;
+  /** Applies the GatehouseCluster of the setup and its GatehouseStorage once more, where a story removed them; until Ready. */
+  makeCluster(): Promise<void>;
   /** Pods, events and logs, for the message of a failure. */
   explain(): Promise<string>;
   /** Everything is removed, the operator last, since objects wait for it. */
@@ -99,11 +102,11 @@ export async function openKubeHouse(setup: HouseSetup): Promise<KubeHouse> {
     for (const closer of closers.splice(0).toReversed()) await closer();
   };
   try {
-    const house = new House(await placeOf(cluster, setup.prefix), close);
+    const house = new House(await placeOf(cluster, setup.prefix), setup, close);
     closers.push(() => house.removeFolder());
     await phase('operator is installed', () => house.installOperator(setup.operator ?? {}));
     closers.push(() => house.removeAll());
-    await phase('cluster is Ready', () => house.makeCluster(setup));
+    await phase('cluster is Ready', () => house.makeCluster());
     return house;
   } catch (error) {
     await close();
@@ -148,7 +151,10 @@ class House implements KubeHouse {
   readonly close: () => Promise<void>;
   readonly #folder = mkdtempSync(join(tmpdir(), 'gatehouse-story-'));
 
-  constructor(place: Place, close: () => Promise<void>) {
+  readonly #setup: HouseSetup;
+
+  constructor(place: Place, setup: HouseSetup, close: () => Promise<void>) {
+    this.#setup = setup;
     this.cluster = place.cluster;
     this.image = place.image;
     this.namespace = place.namespace;
@@ -231,7 +237,8 @@ class House implements KubeHouse {
     await this.cluster.kubectl(['-n', this.operatorNamespace, ...rollout]);
   }
 
-  async makeCluster({ proxies = 1, spec = {} }: HouseSetup): Promise<void> {
+  async makeCluster(): Promise<void> {
+    const { proxies = 1, spec = {} } = this.#setup;
     const port = Number(this.publicAddress.split(':')[1]);
     const head = (kind: string): Json => ({
       apiVersion: 'gatehouse.dev/v1',
@@ -258,12 +265,13 @@ class House implements KubeHouse {
     this.caPin = status.caPins[0] ?? '';
   }
 
-  /** Objects first, as long as the operator may write in the namespace; then the namespace with its rights, then itself. */
+  /**
+   * Objects first, as long as the operator may write in the namespace. The namespaces go with the test cluster's close(),
+   * without anybody waiting for the pods in them.
+   */
   async removeAll(): Promise<void> {
     const gone = [`--timeout=${READY_MS / 1000}s`, '--ignore-not-found'];
     await phase('objects are gone', () => this.kubectl('delete', 'gatehouse', '--all', ...gone));
-    const namespace = ['delete', 'namespace', this.namespace, ...gone];
-    await phase('namespace is gone', () => this.cluster.kubectl(namespace));
     await this.cluster.helm(['uninstall', 'gatehouse-operator', '-n', this.operatorNamespace]);
   }
 
