@@ -309,6 +309,9 @@ describe('S37 hostile GatehouseClusters', () => {
     expect(b.says('Stalled')).toBe('True NameTaken');
     expect(b.kube.find(CLUSTER_ROLE_BINDINGS, { name })).toMatchObject({ roleRef });
     expect(b.kube.find(CLUSTER_ROLE_BINDINGS, { name })?.['subjects']).toBeUndefined();
+    await b.kube.delete(CLUSTER, named('main'));
+    await b.settle();
+    expect([b.cluster(), b.kube.all(CLUSTER_ROLE_BINDINGS).length]).toEqual([undefined, 1]);
   });
 
   it('S37 refuses: words of pods and of specs that would move a terminal or forge a line', async () => {

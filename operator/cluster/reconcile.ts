@@ -7,6 +7,7 @@ import type { Houses } from '../house/houses.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
 import { CLUSTER_ROLE_BINDINGS } from '../kube/object-types.ts';
 import type { OperatorContext, Outcome, ReconcileContext } from '../runtime/controller.ts';
+import { find, isOurs } from './apply.ts';
 import { problemsOf, type Problem } from './checks.ts';
 import { claimOf, isOfAnother, OPERATOR_ANNOTATION } from './claim.ts';
 import { gather, NOT_ANSWERING, type ClusterKey, type Gathering } from './gather.ts';
@@ -82,7 +83,10 @@ export class ClusterReconciler {
     const { finalizers = [], resourceVersion } = object.metadata;
     if (!finalizers.includes(CLUSTER_FINALIZER)) return {};
     const { kube } = this.#options.context;
-    await kube.delete(CLUSTER_ROLE_BINDINGS, { name: delegatorName(key) });
+    const binding = await find(kube, CLUSTER_ROLE_BINDINGS, { name: delegatorName(key) });
+    if (binding !== undefined && isOurs(binding, CLUSTER_ROLE_BINDINGS, object.metadata.uid ?? '')) {
+      await kube.delete(CLUSTER_ROLE_BINDINGS, binding.metadata, { uid: binding.metadata.uid });
+    }
     const left = finalizers.filter((finalizer) => finalizer !== CLUSTER_FINALIZER);
     await kube.patch(CLUSTER, key, { metadata: { finalizers: left, resourceVersion } });
     return {};
