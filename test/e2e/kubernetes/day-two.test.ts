@@ -73,6 +73,19 @@ async function replacePod(name: string, namespace = house.namespace): Promise<nu
   return (performance.now() - began) / 1000;
 }
 
+/** Ends all processes of a pod's container without a word, and waits until the next ones are ready. */
+async function kill(name: string): Promise<void> {
+  const restarts = async (): Promise<number> =>
+    Number(
+      await house.kubectl('get', `pod/${name}`, '-o=jsonpath={.status.containerStatuses[0].restartCount}'),
+    );
+  const before = await restarts();
+  // The shell that does it goes with them, so the command fails.
+  await house.kubectl('exec', name, '--', 'sh', '-c', 'kill -9 -1').catch(() => undefined);
+  await until(`${name} is started again`, async () => (await restarts()) > before, READY_MS);
+  await house.kubectl('wait', '--for=condition=Ready', `--timeout=${READY_MS / 1000}s`, `pod/${name}`);
+}
+
 const text = (object: KubeJson, key: string): string =>
   Buffer.from(object.data?.[key] ?? '', 'base64').toString();
 
@@ -204,6 +217,27 @@ test(
     report('agent was out of reach until, after', trouble);
     expect(trouble).toBeLessThan(RECOVERY_SECONDS);
     await session.answers(2);
+  },
+  STORY_MS,
+);
+
+test(
+  'ok: a proxy and auth are killed outright; sessions elsewhere go on, and the way in is back in moments',
+  async (context) => {
+    if (whyNot !== undefined) context.skip(whyNot);
+    const session = sessions.find(({ hasEnded }) => !hasEnded);
+    if (session === undefined || traffic === undefined) throw new Error('the story began otherwise');
+    for (const name of [`${CLUSTER_OBJECT}-proxy-0`, `${CLUSTER_OBJECT}-auth-0`]) {
+      const first = traffic.attempts.length;
+      const began = performance.now();
+      await kill(name);
+      report(`${name} was killed and is ready, after`, (performance.now() - began) / 1000);
+      await traffic.reached(3);
+      const trouble = troubleSeconds(traffic.attempts.slice(first), began);
+      report('some did not get in until, after', trouble);
+      expect(trouble).toBeLessThan(RECOVERY_SECONDS);
+      await session.answers(2);
+    }
   },
   STORY_MS,
 );
