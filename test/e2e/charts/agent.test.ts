@@ -169,7 +169,7 @@ test('ok: overlays win, also with no, and take the section under both names', as
   });
 });
 
-test('S37 ok: a cluster that was replaced is joined anew only by its pin', async () => {
+test('S31 ok: a cluster that was replaced is joined anew only by its pin', async () => {
   const rejoin = async (values: object): Promise<unknown> =>
     load(await agent({ ...NODE, ...values })).config.join?.rejoin;
   expect(await rejoin({ caPin: [PIN] })).toBe(true);

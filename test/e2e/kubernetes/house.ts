@@ -99,7 +99,11 @@ export async function openKubeHouse(setup: HouseSetup): Promise<KubeHouse> {
   const cluster = await phase('test cluster is up', useCluster);
   const closers: (() => Promise<unknown>)[] = [() => cluster.close()];
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).toReversed()) await closer();
+    const failed: unknown[] = [];
+    for (const closer of closers.splice(0).toReversed()) {
+      await closer().catch((error: unknown) => failed.push(error));
+    }
+    if (failed.length > 0) throw new AggregateError(failed, 'the house is not all gone');
   };
   try {
     const house = new House(await placeOf(cluster, setup.prefix), setup, close);
@@ -266,8 +270,8 @@ class House implements KubeHouse {
   }
 
   /**
-   * Objects first, as long as the operator may write in the namespace. The namespaces go with the test cluster's close(),
-   * without anybody waiting for the pods in them.
+   * Objects first, while there is an operator for them. The namespaces go with the test cluster's close(), without anybody
+   * waiting for the pods in them.
    */
   async removeAll(): Promise<void> {
     const gone = [`--timeout=${READY_MS / 1000}s`, '--ignore-not-found'];
