@@ -10,8 +10,12 @@ export const OPERATOR_ANNOTATION = 'gatehouse.dev/operator';
 export const claimOf = ({ metadata }: KubeObject): string | undefined =>
   metadata.annotations?.[OPERATOR_ANNOTATION] || undefined;
 
-/** Whether another operator than that of `namespace` has it. */
+/**
+ * Whether another operator than that of `namespace` has it. One that is going is nobody's: any operator may let it go, so
+ * that it does not wait for one that was uninstalled.
+ */
 export function isOfAnother(object: KubeObject, namespace: string): boolean {
+  if (object.metadata.deletionTimestamp !== undefined) return false;
   const claim = claimOf(object);
   return claim !== undefined && claim !== namespace;
 }

@@ -15,7 +15,7 @@ import { Interests, textOf } from './interests.ts';
 import { lookAndWrite, type Found, type Look } from './mirrored.ts';
 import { MIRROR_FINALIZER } from './names.ts';
 import { ownerFor } from './ownership.ts';
-import { removeMade } from './remove.ts';
+import { hasNothingLeft, removeMade } from './remove.ts';
 import { Settled } from './settled.ts';
 import { nextStatus, reasonOf, statusOf, type Finding, type MirrorStatus } from './status.ts';
 
@@ -103,8 +103,10 @@ class MirrorReconciler {
     }
     const object = this.#newest(key, seen);
     const envelope = readEnvelope(this.#mirror.kind, object);
-    if (envelope.isPaused || this.#isOfAnother(object, envelope)) return {};
+    if (this.#isOfAnother(object, envelope)) return {};
     const isGoing = object.metadata.deletionTimestamp !== undefined;
+    // A pause is no reason to hold up a namespace that goes with its cluster.
+    if (envelope.isPaused && !(isGoing && hasNothingLeft(this.#look(object, envelope)))) return {};
     const found = isGoing ? await this.#end(object, envelope) : await this.#bring(object, envelope);
     if (found === undefined) return {};
     if (found.interest === undefined) this.#interests.forget(key);

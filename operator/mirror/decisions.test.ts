@@ -91,8 +91,12 @@ test('ok: the cluster that is named, or the only one that stays', () => {
 });
 
 test('ok: an object is left to the operator that has every cluster it could mean', () => {
-  const of = (name: string, operator?: string) =>
-    object({ name, annotations: operator === undefined ? {} : { 'gatehouse.dev/operator': operator } });
+  const of = (name: string, operator?: string, metadata: object = {}) =>
+    object({
+      name,
+      annotations: operator === undefined ? {} : { 'gatehouse.dev/operator': operator },
+      ...metadata,
+    });
   const isLeft = (wanted: string | undefined, ...clusters: KubeObject[]) =>
     belongsToAnother(wanted, clusters, 'mine');
   expect(isLeft(undefined)).toBe(false);
@@ -103,6 +107,8 @@ test('ok: an object is left to the operator that has every cluster it could mean
   expect(isLeft(undefined, of('a', 'theirs'), of('b', 'mine'))).toBe(false);
   expect(isLeft('a', of('a', 'theirs'), of('b', 'mine'))).toBe(true);
   expect(isLeft('c', of('a', 'theirs'))).toBe(false);
+  // One that goes must not wait for an operator that was uninstalled.
+  expect(isLeft('a', of('a', 'theirs', { deletionTimestamp: '2026-01-01T00:00:00Z' }))).toBe(false);
 });
 
 describe('status', () => {

@@ -111,6 +111,20 @@ test('ok: a cluster that is made anew over its kept volume finds its objects the
   expect(JSON.stringify(auth.auth.state.get('role', 'shared'))).toContain('second');
 });
 
+test('ok: a paused object that is deleted waits for the end of the pause, or for that of its cluster', async () => {
+  const { kube, operator } = await operatorOf('op-1');
+  kube.seed(role('first'));
+  await until('first', () => stateOf(kube) === READY);
+  const annotations = { 'gatehouse.dev/paused': 'true' };
+  await kube.patch(ROLES, { namespace: 'prod', name: 'shared' }, { metadata: { annotations } });
+  await kube.delete(ROLES, { namespace: 'prod', name: 'shared' });
+  await until('idle', () => operator.runtime.isIdle());
+  expect(found(kube)?.metadata.deletionTimestamp).toBeDefined();
+  expect(auth.auth.state.get('role', 'shared')).toBeDefined();
+  await kube.delete(CLUSTER, { namespace: 'prod', name: 'main' });
+  await until('gone', () => found(kube) === undefined);
+});
+
 test('ok: whom the local admin frees is nobody’s, and the object says so', async () => {
   const { kube } = await operatorOf('op-1');
   kube.seed(role('mine'));

@@ -31,6 +31,9 @@ export async function removeMade(look: Omit<Look, 'hold'>): Promise<'done' | Fou
   return 'done';
 }
 
+/** Whether no cluster is left, or stays, in which it could have made something. */
+export const hasNothingLeft = (look: Omit<Look, 'hold'>): boolean => clustersOf(look).length === 0;
+
 /** Where this operator may have made something: the cluster it names or was last written to, else all of the namespace. */
 function clustersOf({ context, object, envelope }: Omit<Look, 'hold'>): readonly ObjectKey[] {
   const { namespace } = object.metadata;
