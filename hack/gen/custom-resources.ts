@@ -26,7 +26,8 @@ objects of their own namespace only. \`kubectl get gatehouse\` lists them all.
 ${table(['Kind', 'Plural', 'Short names', 'What it is'], CRDS.map(rowOf))}
 
 Every \`status\` has \`observedGeneration\` and \`conditions\` (\`Ready\`, \`Progressing\`, \`Conflict\`, \`Stalled\`), each with a reason and a
-message. The annotation \`gatehouse.dev/paused: "true"\` makes the operator leave an object alone.
+message; \`observedGeneration: 0\` says that no operator has looked at the object yet. The annotation \`gatehouse.dev/paused: "true"\`
+makes the operator leave an object alone. On a \`GatehouseCluster\`, \`gatehouse.dev/operator\` names the namespace of the operator that has it.
 
 ## ${CLUSTER.kind}
 
