@@ -33,7 +33,11 @@ beforeAll(async () => {
 }, KUBE_START_MS);
 
 afterAll(async () => {
-  if (whyNot === undefined) await cluster.close();
+  if (whyNot !== undefined) return;
+  // After a failure there are objects left, which need the operator to go.
+  await kubectl('delete', 'gatehouse', '--all', '--timeout=2m').catch(console.error);
+  await cluster.helm(['-n', operatorNamespace, 'uninstall', 'helm-story', '--ignore-not-found']);
+  await cluster.close();
 }, READY_MS);
 afterEach(async ({ task }) => {
   if (task.result?.state !== 'fail' || whyNot !== undefined) return;
