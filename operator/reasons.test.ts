@@ -9,21 +9,37 @@ const GUIDE = join(import.meta.dirname, '../docs/guide/kubernetes.md');
 const LITERAL = /'([A-Z][a-z]+[A-Za-z]*)'/g;
 const NO_REASONS = new Set([
   // Types of conditions and their values.
-  ...['Ready', 'Progressing', 'Reconciling', 'Stalled', 'True', 'False', 'Unknown'],
+  'Ready',
+  'Progressing',
+  'Reconciling',
+  'Stalled',
+  'True',
+  'False',
+  'Unknown',
   // How pods are seen; conditions say it in their message.
-  ...['Absent', 'Rolling', 'NotAnswering', 'Error'],
+  'Absent',
+  'Rolling',
+  'NotAnswering',
+  'Error',
   // Words of Kubernetes.
-  ...['Normal', 'Warning', 'Retain', 'Delete', 'Always', 'None', 'PodScheduled'],
-  ...[
-    'Namespaced',
-    'ConfigMap',
-    'Service',
-    'ServiceAccount',
-    'StatefulSet',
-    'PodDisruptionBudget',
-    'Certificate',
-  ],
-  ...['PersistentVolumeClaim', 'ClusterRole', 'ClusterRoleBinding', 'ClusterIP'],
+  'Normal',
+  'Warning',
+  'Retain',
+  'Delete',
+  'Always',
+  'None',
+  'PodScheduled',
+  'Namespaced',
+  'ConfigMap',
+  'Service',
+  'ServiceAccount',
+  'StatefulSet',
+  'PodDisruptionBudget',
+  'Certificate',
+  'PersistentVolumeClaim',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'ClusterIP',
 ]);
 
 function literals(): ReadonlySet<string> {

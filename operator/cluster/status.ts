@@ -68,29 +68,20 @@ function readyOf({ counts, replicas, seen }: Findings): Verdict {
   return { type: 'Ready', status: 'False', reason: 'NotServing', message: why.join('; ') };
 }
 
+const progress = (status: 'True' | 'False', reason: string, message: string): Verdict => ({
+  type: 'Progressing',
+  status,
+  reason,
+  message,
+});
+
 function progressOf(findings: Findings): Verdict {
-  const { isPaused, problems, rollout, seen, wanted, targets, counts, replicas } = findings;
-  const progress = (status: 'True' | 'False', reason: string, message: string): Verdict => ({
-    type: 'Progressing',
-    status,
-    reason,
-    message,
-  });
+  const { isPaused, problems, rollout, seen } = findings;
   const { failed, moving, good } = rollout;
   const [first] = problems;
   if (isPaused) return progress('False', 'Paused', 'the annotation gatehouse.dev/paused is "true"');
   if (first !== undefined) return progress('False', first.reason, messagesOf(problems));
-  if (failed !== undefined) {
-    const isBack = targets[failed.step] !== wanted?.[failed.step];
-    if (moving !== undefined && isBack) {
-      return progress(
-        'True',
-        'RollingBack',
-        `${failed.step} goes back to revision ${moving.revision}: ${seen[failed.step].message}`,
-      );
-    }
-    return progress('False', isBack ? 'RolledBack' : 'Failed', failureText(failed, isBack));
-  }
+  if (failed !== undefined) return failureOf(findings, failed);
   if (moving !== undefined) {
     const isFirst = good[moving.step] === undefined;
     return progress(
@@ -101,17 +92,36 @@ function progressOf(findings: Findings): Verdict {
   }
   const unready = STEPS.find((step) => seen[step].state !== 'ready');
   if (unready !== undefined) return progress('True', 'Waiting', `${unready}: ${seen[unready].message}`);
-  // Looked at before it was applied: a StatefulSet that does not know yet how many pods it shall have.
+  return scalingOf(findings) ?? progress('False', 'Settled', 'everything is as the spec says');
+}
+
+/** Of a step that failed: on its way back, or back, or nowhere to go back to. */
+function failureOf(
+  { rollout, seen, wanted, targets }: Findings,
+  failed: NonNullable<Findings['rollout']['failed']>,
+): Verdict {
+  const { moving } = rollout;
+  const isBack = targets[failed.step] !== wanted?.[failed.step];
+  if (moving === undefined || !isBack) {
+    return progress('False', isBack ? 'RolledBack' : 'Failed', failureText(failed, isBack));
+  }
+  return progress(
+    'True',
+    'RollingBack',
+    `${failed.step} goes back to revision ${moving.revision}: ${seen[failed.step].message}`,
+  );
+}
+
+/** Looked at before it was applied: a StatefulSet that does not know yet how many pods it shall have. */
+function scalingOf({ counts, replicas }: Findings): Verdict | undefined {
   const scaling = STEPS.find((step) => {
     const many = replicas?.[step] ?? counts[step].replicas;
     return counts[step].ready !== many || counts[step].replicas !== many;
   });
-  if (scaling !== undefined) {
-    const { ready, replicas: there } = counts[scaling];
-    const message = `${scaling}: ${there} pods, ${ready} of them ready, on the way to ${replicas?.[scaling] ?? there}`;
-    return progress('True', 'Scaling', message);
-  }
-  return progress('False', 'Settled', 'everything is as the spec says');
+  if (scaling === undefined) return undefined;
+  const { ready, replicas: there } = counts[scaling];
+  const message = `${scaling}: ${there} pods, ${ready} of them ready, on the way to ${replicas?.[scaling] ?? there}`;
+  return progress('True', 'Scaling', message);
 }
 
 function stalledOf({ isPaused, problems, rollout, targets, wanted }: Findings): Verdict | undefined {

@@ -4,14 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { must } from '#test/kit/cluster.ts';
 import { whyNoCluster, type Image } from '#test/kit/kube-cluster.ts';
 import { KUBE_START_MS } from '#test/kit/kube-programs.ts';
-import {
-  CLUSTER_OBJECT,
-  engineer,
-  openKubeHouse,
-  phase,
-  READY_MS,
-  type KubeHouse,
-} from './house.ts';
+import { CLUSTER_OBJECT, engineer, openKubeHouse, phase, READY_MS, type KubeHouse } from './house.ts';
 import { type KubePerson, POD_LOGIN } from './people.ts';
 import { failuresOf, startTraffic, TypedSession, type Traffic } from './traffic.ts';
 
