@@ -9,7 +9,7 @@ import { until } from '#test/kit/until.ts';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const NAME = 'gatelife';
-const env = { GATEHOUSE_CLUSTER: NAME, GATEHOUSE_CLUSTER_NET: '10.239' };
+const env = { GATEHOUSE_TEST_CLUSTER: NAME, GATEHOUSE_TEST_CLUSTER_NET: '10.239' };
 const STATE = `/var/lib/${NAME}-cluster`;
 const GONE_MS = 120_000;
 

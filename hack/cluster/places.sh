@@ -18,8 +18,8 @@ sources=$(
 bin=$cache/kubernetes/$kubernetes-$sources
 
 # The running cluster. A second one beside it needs another name, of ten letters at most, and another /16.
-name=${GATEHOUSE_CLUSTER:-gatehouse}
-net=${GATEHOUSE_CLUSTER_NET:-10.231}
+name=${GATEHOUSE_TEST_CLUSTER:-gatehouse}
+net=${GATEHOUSE_TEST_CLUSTER_NET:-10.231}
 state=/var/lib/$name-cluster
 logs=$state/logs
 pki=$state/pki
