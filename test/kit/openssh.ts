@@ -122,6 +122,8 @@ export async function startSshd(
     'PermitRootLogin prohibit-password',
     'MaxStartups 100:30:200',
     'Subsystem sftp internal-sftp',
+    // Shells of the account read nothing of what its owner keeps in the real one.
+    `SetEnv HOME=${files.folder}`,
     `PidFile ${files.path(`sshd-${port}.pid`)}`,
   ];
   const config = files.write(`sshd-${port}.conf`, `${lines.join('\n')}\n`);
