@@ -12,7 +12,7 @@ export interface TestAccount {
   readonly gid: number;
   /** An empty folder of its own, mode 0700. */
   readonly home: string;
-  /** The account and its home; programs that it still runs are not waited for. */
+  /** The account, its home and whatever it still runs: the next account may get its number. */
   remove(): void;
 }
 
@@ -28,6 +28,7 @@ export function makeAccount({ shell = '/bin/sh', groups = [] }: TestAccountOptio
   const name = `gh${randomBytes(5).toString('hex')}`;
   const home = mkdtempSync(join(tmpdir(), 'gatehouse-home-'));
   const remove = (): void => {
+    for (const pid of programsOf(name)) kill(pid);
     // By force: where nobody collects orphans, one that ended still counts as a user of the account.
     execFileSync('userdel', ['--force', name], { stdio: 'ignore' });
     rmSync(home, { recursive: true, force: true });
@@ -49,4 +50,12 @@ export function programsOf(account: string): readonly number[] {
     .map((line) => line.trim().split(/\s+/))
     .filter(([pid, state]) => pid !== undefined && pid !== '' && !state?.startsWith('Z'))
     .map(([pid]) => Number(pid));
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
 }
