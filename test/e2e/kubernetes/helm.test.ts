@@ -213,8 +213,11 @@ test('ok: the operator is uninstalled: the cluster serves, objects that are dele
     'validatingadmissionpolicybindings',
   ])
     expect(await cluster.kubectl(['get', type, '-o=name'])).not.toContain(operatorNamespace);
-  const left = await cluster.kubectl(['-n', operatorNamespace, 'get', 'all,secrets,leases,roles', '-o=name']);
-  expect(left.trim()).toBe('lease.coordination.k8s.io/gatehouse-operator');
+  const left = (): Promise<string> =>
+    cluster.kubectl(['-n', operatorNamespace, 'get', 'all,secrets,leases,roles', '-o=name']);
+  // Helm does not wait for pods that are on their way out.
+  await until('its pod to be gone', async () => !(await left()).includes('pod/'), READY_MS);
+  expect((await left()).trim()).toBe('lease.coordination.k8s.io/gatehouse-operator');
   expect(await gatectl('status')).toContain('helm.example.com');
   await kubectl('delete', 'gatehouserole/reader', '--wait=false');
   expect(await namesOf('gatehouseroles')).toEqual(['reader']);
