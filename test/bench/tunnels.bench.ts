@@ -37,10 +37,6 @@ interface Told {
   readonly cpuSeconds: number;
 }
 
-const setup = process.env['GATEHOUSE_BENCH_PROXY'];
-if (setup === undefined) await bench();
-else await serve(JSON.parse(setup) as ProxySetup);
-
 /** The proxy: tells its size whenever it is asked. */
 async function serve({ port, authority, key, certificate }: ProxySetup): Promise<void> {
   const hostAuthority = sshAuthority(createPrivateKey(authority));
@@ -198,3 +194,7 @@ async function settled(proxy: ChildProcess): Promise<Told> {
 
 const describe = ({ tunnels, ms, cpuSeconds }: Back): string =>
   `${tunnels} tunnels in ${Math.round(ms)} ms, the proxy ${cpuSeconds.toFixed(2)} s of processor time`;
+
+const setup = process.env['GATEHOUSE_BENCH_PROXY'];
+if (setup === undefined) await bench();
+else await serve(JSON.parse(setup) as ProxySetup);
