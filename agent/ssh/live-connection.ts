@@ -12,7 +12,7 @@ import { JOIN_LOGIN, type Admission, type Verdict } from '#core/access/ssh-acces
 import { ConnectionForwards } from './forward/connection-forwards.ts';
 import type { ForwardParts } from './forward/ground.ts';
 import type { Admitted, SshOrigin } from './handshake.ts';
-import type { CutReason, Watched } from '#core/access/ssh-monitor.ts';
+import type { CutReason, Watched } from '#core/access/session-monitor.ts';
 import type { RefusedPerson, SshRefusals } from './refusals.ts';
 import type { ServeGuest, ServeSession } from './session/parts.ts';
 
@@ -63,7 +63,7 @@ class LiveAccess implements SshAccess {
   }
 }
 
-export class LiveConnection implements ConnectionHandlers, Watched, SshPeer {
+export class LiveConnection implements ConnectionHandlers, Watched<Admission>, SshPeer {
   readonly access: LiveAccess;
   readonly connection: SshConnection;
   readonly #parts: LiveParts;

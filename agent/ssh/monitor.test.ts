@@ -7,7 +7,7 @@ import { makeTestNode, type TestNode } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
 import type { Admission, Refusal, Verdict } from '#core/access/ssh-access.ts';
-import { SshMonitor, type Watched } from '#core/access/ssh-monitor.ts';
+import { SessionMonitor, type Watched } from '#core/access/session-monitor.ts';
 
 const ADMISSION = {
   allowed: true,
@@ -26,7 +26,7 @@ const refusal = (code: Refusal['code'], message: string): Refusal => ({
 
 describe('one connection', () => {
   let clock: FakeClock;
-  let monitor: SshMonitor;
+  let monitor: SessionMonitor<Admission>;
   let verdict: () => Verdict;
   let lastInputAt: number;
   let cuts: string[];
@@ -45,9 +45,9 @@ describe('one connection', () => {
       listener = given;
       return () => {};
     };
-    monitor = new SshMonitor({ clock, log: silentLog, onChange });
+    monitor = new SessionMonitor({ clock, log: silentLog, onChange });
   });
-  const watched: Watched = {
+  const watched: Watched<Admission> = {
     get lastInputAt() {
       return lastInputAt;
     },

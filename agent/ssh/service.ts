@@ -21,7 +21,8 @@ import { Handshake, type Admitted, type HandshakeParts, type SshOrigin } from '.
 import { ConnectionLimits, type LimitOptions } from './limits.ts';
 import { openListener, type Listener } from './listener.ts';
 import { LiveConnection, type LiveParts } from './live-connection.ts';
-import { SshMonitor } from '#core/access/ssh-monitor.ts';
+import { SessionMonitor } from '#core/access/session-monitor.ts';
+import type { Admission } from '#core/access/ssh-access.ts';
 import { NodeGround } from './node-ground.ts';
 import { SshRefusals } from './refusals.ts';
 import type { ServeGuest, ServeSession } from './session/parts.ts';
@@ -73,7 +74,7 @@ class RunningService implements SshService {
   readonly #options: SshServiceOptions;
   readonly #limits: ConnectionLimits;
   readonly #refusals: SshRefusals;
-  readonly #monitor: SshMonitor;
+  readonly #monitor: SessionMonitor<Admission>;
   readonly #dirs = new PrivateDirs();
   readonly #ground: NodeGround;
   readonly #hostKey: ReturnType<typeof certifiedHostKey>;
@@ -93,7 +94,7 @@ class RunningService implements SshService {
     this.#ground = new NodeGround({ host, view, fileCopy: config.fileCopy });
     this.#limits = new ConnectionLimits(options.limits);
     this.#refusals = new SshRefusals(host);
-    this.#monitor = new SshMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
+    this.#monitor = new SessionMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
     this.#hostKey = certifiedHostKey(() => membership.record());
     this.#handshakeParts = {
       limits: this.#limits,

@@ -4,7 +4,8 @@
 //   greeted ──(certificate proven and decided)──> server connected, decided again ──> relayed ──either side ends──> over
 //                            └──(refused, server not reached or not itself)──> the person is told
 import { duplexPair } from 'node:stream';
-import { SshMonitor } from '#core/access/ssh-monitor.ts';
+import { SessionMonitor } from '#core/access/session-monitor.ts';
+import type { Admission } from '#core/access/ssh-access.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { NetworkPool } from '#core/network-pool.ts';
 import { PeopleLimit } from '#core/people-limit.ts';
@@ -21,7 +22,7 @@ const MOST_WAITING = 32;
 
 export class SessionRelay {
   readonly #options: RelayOptions;
-  readonly #monitor: SshMonitor;
+  readonly #monitor: SessionMonitor<Admission>;
   readonly #live = new Set<RelayedConnection>();
   /** Of one person on one server: counted from before the server is asked, so that many at once count too. */
   readonly #seats = new PeopleLimit(Infinity);
@@ -32,7 +33,7 @@ export class SessionRelay {
   constructor(options: RelayOptions) {
     this.#options = options;
     const { clock, log, view, keys } = options;
-    this.#monitor = new SshMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
+    this.#monitor = new SessionMonitor({ clock, log, onChange: (listener) => view.onChange(listener) });
     this.#stop = view.onChange((kinds) => {
       if (['lock', 'role', 'node', 'cert_authority'].some((kind) => kinds.has(kind))) keys.forget();
     });

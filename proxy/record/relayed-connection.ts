@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { forwardRefusal, type Forward } from '#core/access/ssh-forwards.ts';
 import type { Admission, Verdict } from '#core/access/ssh-access.ts';
-import type { CutReason, Watched } from '#core/access/ssh-monitor.ts';
+import type { CutReason, Watched } from '#core/access/session-monitor.ts';
 import { isCode } from '#core/errors/error.ts';
 import { ChannelPort, spliceChannels } from '#wire/splice-channel.ts';
 import { directStreamlocal, directTcpip } from '#wire/ssh/payloads.ts';
@@ -47,7 +47,7 @@ const CALLS_BACK: ReadonlyMap<string, Forward> = new Map([
   ['x11', 'x11'],
 ]);
 
-export class RelayedConnection implements Relayed, Watched {
+export class RelayedConnection implements Relayed, Watched<Admission> {
   readonly host: RelayHost;
   readonly access: RelayedAccess;
   readonly hasAgent: boolean;

@@ -15,7 +15,7 @@ export const DIAL_CHANNEL = 'dial@gatehouse.dev';
 /** Channel that a proxy opens to another proxy. Payload PeerDial. */
 export const PEER_CHANNEL = 'peer-dial@gatehouse.dev';
 
-export const TUNNEL_SERVICES = ['ssh'] as const;
+export const TUNNEL_SERVICES = ['ssh', 'db', 'app'] as const;
 export type TunnelService = (typeof TUNNEL_SERVICES)[number];
 
 const MAX_BYTES = 4096;

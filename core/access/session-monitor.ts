@@ -1,5 +1,6 @@
 // Looks after connections that were let in: asks the question of their beginning again whenever locks, roles or settings
-// change, and ends them when their certificate or their idle time does. One for all connections of a node.
+// change, and ends them when their certificate or their idle time does. One for all connections of a service, whatever the
+// protocol: what was admitted is the service's own, as long as it says when it ends.
 //
 //   watched ──(lock, role or setting changed: refused now)──> cut
 //      ├────(end of the certificate, where that counts)─────> cut
@@ -7,16 +8,33 @@
 //      └────(closed)────────────────────────────────────────> forgotten
 import type { Clock, Timer } from '../clock.ts';
 import type { Log } from '../log.ts';
-import type { Admission, Verdict } from './ssh-access.ts';
+
+/** What ends a connection that was let in, besides a refusal. */
+export interface Conditions {
+  readonly allowed: true;
+  /** When it must end, milliseconds since the epoch. */
+  readonly endsAt?: number;
+  readonly idleMs?: number;
+  readonly idleMessage: string;
+  /** Whether it may go on while locks may be out of date. */
+  readonly lockMode: 'strict' | 'best_effort';
+}
+
+/** A refusal, as far as the monitor reads it. */
+export interface Refused {
+  readonly allowed: false;
+  readonly code: string;
+  readonly message: string;
+}
 
 /** A connection as the monitor sees it. */
-export interface Watched {
+export interface Watched<A extends Conditions = Conditions> {
   /** When the person last sent something, milliseconds since the epoch. */
   readonly lastInputAt: number;
   /** The question of the beginning, asked now. */
-  review(): Verdict;
+  review(): A | Refused;
   /** Still allowed, perhaps with other options. */
-  changed(admission: Admission): void;
+  changed(admission: A): void;
   /** Ends it and says why. Called once. */
   cut(why: CutReason, message: string): void;
 }
@@ -45,9 +63,9 @@ const STRICT_LOOK_MS = 5000;
 const ENDED = 'your access to this server has ended';
 const EXPIRED = 'the certificate has expired; log in again';
 
-export class SshMonitor {
+export class SessionMonitor<A extends Conditions> {
   readonly #options: MonitorOptions;
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Set<Watch<A>>();
   readonly #stop: () => void;
   #strictLook: Timer | undefined;
 
@@ -63,8 +81,8 @@ export class SshMonitor {
   }
 
   /** `admission` is that of the beginning. Returns how to forget the connection, to be called when it is closed. */
-  watch(watched: Watched, admission: Admission): () => void {
-    const watch: Watch = { watched, admission, timer: undefined };
+  watch(watched: Watched<A>, admission: A): () => void {
+    const watch: Watch<A> = { watched, admission, timer: undefined };
     this.#watches.add(watch);
     this.#arm(watch);
     this.#lookAtLocks(watch);
@@ -82,8 +100,8 @@ export class SshMonitor {
     for (const watch of this.#watches) this.#forget(watch);
   }
 
-  #review(watch: Watch): void {
-    let verdict: Verdict;
+  #review(watch: Watch<A>): void {
+    let verdict: A | Refused;
     try {
       verdict = watch.watched.review();
     } catch (error) {
@@ -103,7 +121,7 @@ export class SshMonitor {
   }
 
   /** One timer per connection, and none where nothing ends it by time. */
-  #arm(watch: Watch): void {
+  #arm(watch: Watch<A>): void {
     watch.timer?.cancel();
     watch.timer = undefined;
     const { clock } = this.#options;
@@ -115,7 +133,7 @@ export class SshMonitor {
   }
 
   /** Timers reach 24 days, and input may have come: so each firing looks again. */
-  #due(watch: Watch): void {
+  #due(watch: Watch<A>): void {
     const now = this.#options.clock.now();
     const { endsAt, idleMs, idleMessage } = watch.admission;
     if (endsAt !== undefined && now >= endsAt) this.#cut(watch, 'certificate-expired', EXPIRED);
@@ -125,7 +143,7 @@ export class SshMonitor {
   }
 
   /** The age of locks is no change that anybody tells of. One timer for all that mind it. */
-  #lookAtLocks({ admission }: Watch): void {
+  #lookAtLocks({ admission }: Watch<A>): void {
     if (admission.lockMode !== 'strict' || this.#strictLook !== undefined) return;
     this.#strictLook = this.#options.clock.after(STRICT_LOOK_MS, () => {
       this.#strictLook = undefined;
@@ -133,20 +151,20 @@ export class SshMonitor {
     });
   }
 
-  #cut(watch: Watch, why: CutReason, message: string): void {
+  #cut(watch: Watch<A>, why: CutReason, message: string): void {
     this.#forget(watch);
     watch.watched.cut(why, message);
   }
 
-  #forget(watch: Watch): void {
+  #forget(watch: Watch<A>): void {
     watch.timer?.cancel();
     watch.timer = undefined;
     this.#watches.delete(watch);
   }
 }
 
-interface Watch {
-  readonly watched: Watched;
-  admission: Admission;
+interface Watch<A extends Conditions> {
+  readonly watched: Watched<A>;
+  admission: A;
   timer: Timer | undefined;
 }
