@@ -6,7 +6,8 @@ import { FakeClock } from '#test/kit/clock.ts';
 import { makeTestNode, type TestNode } from '#test/kit/ssh-node.ts';
 import { until } from '#test/kit/until.ts';
 import type { SshConnection } from '#wire/ssh/ssh.ts';
-import type { Admission, Refusal, Verdict } from '#core/access/ssh-access.ts';
+import type { Admission, Verdict } from '#core/access/ssh-access.ts';
+import type { Refusal } from '#core/access/session-ground.ts';
 import { SessionMonitor, type Watched } from '#core/access/session-monitor.ts';
 
 const ADMISSION = {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import { RateLimit } from '#core/rate-limit.ts';
-import type { Refusal } from '#core/access/ssh-access.ts';
+import type { Refusal } from '#core/access/session-ground.ts';
 import type { AgentEvent } from './context.ts';
 
 /** Refusals of one address that are recorded at once; then it is one every ten seconds. */

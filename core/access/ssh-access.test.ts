@@ -5,7 +5,8 @@ import { compileAccess } from './compile.ts';
 import type { RoleOptions } from './role.ts';
 import type { SshGrant } from '../certs/ssh/verify.ts';
 import type { UserIdentity } from '../identity.ts';
-import { decideAccess, IDLE_MESSAGE, type AccessGround, type AccessQuestion } from './ssh-access.ts';
+import { decideAccess, type AccessGround, type AccessQuestion } from './ssh-access.ts';
+import { IDLE_MESSAGE } from './session-ground.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 const ENDS = NOW + 3_600_000;

@@ -9,9 +9,9 @@ import {
   type AccessGround,
   type AccessQuestion,
   type Admission,
-  type Refusal,
   type Verdict,
 } from '#core/access/ssh-access.ts';
+import type { Refusal } from '#core/access/session-ground.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Code } from '#core/errors/codes.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';

@@ -5,7 +5,7 @@ import { decideJoin, type JoinMode } from '#core/access/join-sessions.ts';
 import { lockInForce, type Lock } from '#core/access/locks.ts';
 import { DENIED_MESSAGE, quote } from '#core/access/reason.ts';
 import type { SshAccess } from '../context.ts';
-import type { Refusal } from '#core/access/ssh-access.ts';
+import type { Refusal } from '#core/access/session-ground.ts';
 
 export interface JoinQuestion {
   readonly guest: Pick<SshAccess, 'identity' | 'grant'>;

@@ -5,7 +5,7 @@ import type { JoinMode } from '#core/access/join-sessions.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
 import type { SshAccess, SshHost, SshPeer } from '../context.ts';
-import type { Refusal } from '#core/access/ssh-access.ts';
+import type { Refusal } from '#core/access/session-ground.ts';
 import { SshRefusals } from '../refusals.ts';
 import type { LiveTerminals } from '../session/live-terminals.ts';
 import type { ServeGuest } from '../session/parts.ts';
