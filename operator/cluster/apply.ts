@@ -2,6 +2,7 @@
 // takes over an object that somebody else made.
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Kube, KubeObject, ObjectKey, ObjectType } from '../kube/kube.ts';
+import { keyOf } from '../kube/object-types.ts';
 import { MANAGER, RENDERED_ANNOTATION } from './names.ts';
 import { digestOf } from './resources/revision.ts';
 
@@ -92,5 +93,3 @@ const isEmpty = (value: unknown): boolean =>
   value === false ||
   value === '' ||
   (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-
-const keyOf = ({ metadata: { namespace, name } }: KubeObject): ObjectKey => ({ namespace, name });

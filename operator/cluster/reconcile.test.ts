@@ -348,3 +348,21 @@ it('ok: in the end nothing without an owner is left', async () => {
   const left = [...b.kube.all(STATEFUL_SETS), ...b.kube.all(CONFIG_MAPS), ...b.kube.all(SERVICE_ACCOUNTS)];
   expect(left.every(({ metadata }) => metadata.ownerReferences?.[0]?.kind === 'GatehouseCluster')).toBe(true);
 });
+
+it('ok: a look that comes before its own write is back tells nothing twice', async () => {
+  const b = await installed();
+  await b.put({ proxy: { replicas: 1 } });
+  const release = b.holdWatch(CLUSTER);
+  await b.ready('proxy');
+  expect(b.says('Progressing')).toBe('False Settled');
+  const { resourceVersion } = b.cluster()!.metadata;
+  const events = b.kube.all(EVENTS, NAMESPACE).length;
+  await b.clock.advance(2_000);
+  b.look();
+  await b.settle();
+  expect(b.cluster()!.metadata.resourceVersion).toBe(resourceVersion);
+  release();
+  await b.settle();
+  expect(b.cluster()!.metadata.resourceVersion).toBe(resourceVersion);
+  expect(b.kube.all(EVENTS, NAMESPACE)).toHaveLength(events);
+});

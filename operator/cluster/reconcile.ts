@@ -7,6 +7,7 @@ import type { Houses } from '../house/houses.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
 import { CLUSTER_ROLE_BINDINGS } from '../kube/object-types.ts';
 import type { OperatorContext, Outcome, ReconcileContext } from '../runtime/controller.ts';
+import { Newest } from '../runtime/newest.ts';
 import { find, isOurs } from './apply.ts';
 import { problemsOf, type Problem } from './checks.ts';
 import { claimOf, isOfAnother, OPERATOR_ANNOTATION } from './claim.ts';
@@ -37,6 +38,7 @@ const DEFAULT_PORT = 443;
 
 export class ClusterReconciler {
   readonly #options: ReconcilerOptions;
+  readonly #newest = new Newest();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -44,10 +46,12 @@ export class ClusterReconciler {
 
   async reconcile(
     { namespace, name }: ObjectKey,
-    object: KubeObject | undefined,
+    seen: KubeObject | undefined,
     about: ReconcileContext,
   ): Promise<Outcome> {
-    if (object === undefined || namespace === undefined) return {};
+    if (seen === undefined) this.#newest.forget({ namespace, name });
+    if (seen === undefined || namespace === undefined) return {};
+    const object = this.#newest.of(seen);
     const key: ClusterKey = { namespace, name };
     if (this.#isOfAnother(object)) return {};
     try {
@@ -68,7 +72,8 @@ export class ClusterReconciler {
     const problems = problemsOf(gathering.checked);
     const work: Work = { context, key, object: current, gathering, signal };
     const done = isPaused ? { ...standing(gathering), problems: [] } : await this.#bringAbout(work, problems);
-    await tell(work, { ...done, isPaused });
+    const told = await tell(work, { ...done, isPaused });
+    if (told !== undefined) this.#newest.note(told);
     if (isPaused) return {};
     const soon = [
       done.decision.again,
@@ -111,13 +116,15 @@ export class ClusterReconciler {
     const isClaimed = claimOf(object) !== undefined;
     if (isClaimed && finalizers.includes(CLUSTER_FINALIZER)) return object;
     const others = finalizers.filter((finalizer) => finalizer !== CLUSTER_FINALIZER);
-    return kube.patch(CLUSTER, key, {
+    const claimed = await kube.patch(CLUSTER, key, {
       metadata: {
         finalizers: [...others, CLUSTER_FINALIZER],
         annotations: { [OPERATOR_ANNOTATION]: operator.namespace },
         resourceVersion,
       },
     });
+    this.#newest.note(claimed);
+    return claimed;
   }
 
   async #bringAbout(work: Work, problems: readonly Problem[]): Promise<Done> {

@@ -1,4 +1,5 @@
 // Writes the status of a GatehouseCluster when it is another than before, and an event for each thing that changed in it.
+import type { KubeObject } from '../kube/kube.ts';
 import { covers } from './apply.ts';
 import type { Problem } from './checks.ts';
 import { conditionsOf, transitions } from './conditions.ts';
@@ -20,8 +21,11 @@ const BAD_REASONS = new Set(['RolledBack', 'RollingBack', 'Failed']);
 /** Said by another condition already. */
 const ECHOES = new Set(['Reconciling', 'Stalled']);
 
-/** Makes no call when nothing is new. */
-export async function tell(work: Work, done: Done & { readonly isPaused: boolean }): Promise<void> {
+/** The object as it is then; undefined when nothing is new, which costs no call. */
+export async function tell(
+  work: Work,
+  done: Done & { readonly isPaused: boolean },
+): Promise<KubeObject | undefined> {
   const { context, object, gathering, key } = work;
   const { checked, seen, counts, memory, caPins } = gathering;
   const { decision, problems, plan, wanted, isPaused } = done;
@@ -44,12 +48,13 @@ export async function tell(work: Work, done: Done & { readonly isPaused: boolean
     context.clock.now(),
   );
   const before = conditionsOf(object);
-  if (covers(object['status'], status) && before.length === status.conditions.length) return;
+  if (covers(object['status'], status) && before.length === status.conditions.length) return undefined;
   const { apiVersion, kind } = object;
-  await context.kube.applyStatus({ apiVersion, kind, metadata: key, status }, { force: true });
+  const told = await context.kube.applyStatus({ apiVersion, kind, metadata: key, status }, { force: true });
   for (const { type, status: value, reason, message } of transitions(before, status.conditions)) {
     if (ECHOES.has(type)) continue;
     const isBad = type === 'Ready' ? value === 'False' : BAD_REASONS.has(reason) || problems.length > 0;
     context.record(object, { type: isBad ? 'Warning' : 'Normal', reason, message });
   }
+  return told;
 }

@@ -6,6 +6,7 @@ import type { Change } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
 import { authAddress } from '../cluster/names.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
+import { keyOf, keyText } from '../kube/object-types.ts';
 import { Budget } from './budget.ts';
 import { House, type Connection, type Proof } from './house.ts';
 
@@ -44,23 +45,23 @@ export function openHouses(options: HousesOptions): Houses {
     for (const listener of listeners) listener(key, changes);
   };
   const leave = async (key: ObjectKey): Promise<void> => {
-    const found = open.get(textOf(key));
-    open.delete(textOf(key));
+    const found = open.get(keyText(key));
+    open.delete(keyText(key));
     await found?.house.close();
   };
   return {
     connection: (key) =>
-      open.get(textOf(key))?.house.connection() ?? {
+      open.get(keyText(key))?.house.connection() ?? {
         state: 'connecting',
         message: 'the operator has not made the Service of auth yet; see the GatehouseCluster',
       },
     async open(cluster) {
-      const { uid, namespace, name } = cluster.metadata;
-      const key = { namespace, name };
-      const found = open.get(textOf(key));
+      const { uid } = cluster.metadata;
+      const key = keyOf(cluster);
+      const found = open.get(keyText(key));
       if (found?.uid === uid && found !== undefined) return;
       await leave(key);
-      open.set(textOf(key), { uid, house: startHouse({ ...options, budget }, key, pinsOf(cluster), tell) });
+      open.set(keyText(key), { uid, house: startHouse({ ...options, budget }, key, pinsOf(cluster), tell) });
     },
     leave,
     onChange(listener) {
@@ -90,7 +91,7 @@ function startHouse(
     nodeName,
     kinds,
     clock,
-    log: log.child({ cluster: textOf(key) }),
+    log: log.child({ cluster: keyText(key) }),
     onChange: (changes) => tell(key, changes),
     onState: () => tell(key, []),
   });
@@ -101,5 +102,3 @@ function pinsOf(cluster: KubeObject): readonly string[] {
   const { caPins } = (cluster['status'] ?? {}) as { readonly caPins?: unknown };
   return Array.isArray(caPins) ? caPins.filter((pin): pin is string => typeof pin === 'string') : [];
 }
-
-const textOf = ({ namespace = '', name }: ObjectKey): string => `${namespace}/${name}`;

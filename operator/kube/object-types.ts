@@ -1,7 +1,7 @@
 // The types of object that come with Kubernetes and that the operator handles, and how an object's own words lead to its
 // type. In one file so that a plural is written once; types of custom resources are added by who makes them.
 import { GatehouseError } from '#core/errors/error.ts';
-import type { KubeObject, ObjectType } from './kube.ts';
+import type { KubeObject, ObjectKey, ObjectType } from './kube.ts';
 
 function type(group: string, version: string, kind: string, plural: string, isNamespaced = true): ObjectType {
   return { group, version, kind, plural, isNamespaced };
@@ -58,6 +58,11 @@ export const BUILT_IN_TYPES: readonly ObjectType[] = [
 export function apiVersionOf({ group, version }: ObjectType): string {
   return group === '' ? version : `${group}/${version}`;
 }
+
+export const keyOf = ({ metadata: { namespace, name } }: KubeObject): ObjectKey => ({ namespace, name });
+
+/** One text per key: `namespace/name`. */
+export const keyText = ({ namespace = '', name }: ObjectKey): string => `${namespace}/${name}`;
 
 /** One text per type: `apps/v1/StatefulSet`. */
 export function typeKey(of: ObjectType): string {

@@ -7,11 +7,12 @@ import type { Timer } from '#core/clock.ts';
 import { CLUSTER } from '../crds/cluster.ts';
 import { MIRRORS, type Mirror } from '../crds/mirror.ts';
 import type { KubeObject, ObjectKey } from '../kube/kube.ts';
-import { SECRETS } from '../kube/object-types.ts';
+import { keyOf, keyText, SECRETS } from '../kube/object-types.ts';
 import type { Cache, Controller, OperatorContext, Outcome, Related } from '../runtime/controller.ts';
+import { Newest } from '../runtime/newest.ts';
 import { belongsToAnother } from './cluster-choice.ts';
 import { readEnvelope, type Envelope } from './envelope.ts';
-import { Interests, textOf } from './interests.ts';
+import { Interests } from './interests.ts';
 import { lookAndWrite, type Found, type Look } from './mirrored.ts';
 import { MIRROR_FINALIZER } from './names.ts';
 import { ownerFor } from './ownership.ts';
@@ -63,11 +64,6 @@ function relatedTo({ kind, type }: Mirror): readonly Related[] {
   ];
 }
 
-const keyOf = ({ metadata }: KubeObject): ObjectKey => ({
-  namespace: metadata.namespace,
-  name: metadata.name,
-});
-
 class MirrorReconciler {
   readonly name: string;
   readonly #context: OperatorContext;
@@ -75,8 +71,7 @@ class MirrorReconciler {
   readonly #houses: Houses;
   readonly #interests = new Interests();
   readonly #settled = new Settled();
-  /** What this process wrote last, which the informer may not have seen yet. */
-  readonly #written = new Map<string, KubeObject>();
+  readonly #newest = new Newest();
   readonly #gathering = new Map<string, Timer>();
 
   constructor(context: OperatorContext, mirror: Mirror, houses: Houses) {
@@ -85,7 +80,7 @@ class MirrorReconciler {
     this.#mirror = mirror;
     this.#houses = houses;
     houses.onChange((cluster, changes) => {
-      const text = textOf(cluster);
+      const text = keyText(cluster);
       // The connection changed: what happened meanwhile is in no change.
       if (changes.length === 0) this.#wake(this.#interests.allOf(text));
       for (const { key } of changes) {
@@ -98,10 +93,10 @@ class MirrorReconciler {
   async reconcile(key: ObjectKey, seen: KubeObject | undefined): Promise<Outcome> {
     if (seen === undefined) {
       this.#interests.forget(key);
-      this.#written.delete(textOf(key));
+      this.#newest.forget(key);
       return {};
     }
-    const object = this.#newest(key, seen);
+    const object = this.#newest.of(seen);
     const envelope = readEnvelope(this.#mirror.kind, object);
     if (this.#isOfAnother(object, envelope)) return {};
     const isGoing = object.metadata.deletionTimestamp !== undefined;
@@ -111,7 +106,7 @@ class MirrorReconciler {
     if (found === undefined) return {};
     if (found.interest === undefined) this.#interests.forget(key);
     else this.#interests.note(key, found.interest);
-    if (found.finding !== undefined) await this.#tell(this.#newest(key, object), found.finding);
+    if (found.finding !== undefined) await this.#tell(this.#newest.of(object), found.finding);
     return found.again === undefined ? {} : { again: found.again };
   }
 
@@ -171,7 +166,7 @@ class MirrorReconciler {
     const { resourceVersion } = object.metadata;
     const { kube } = this.#context;
     const patch = { metadata: { finalizers, resourceVersion } };
-    this.#note(await kube.patch(this.#mirror.type, keyOf(object), patch));
+    this.#newest.note(await kube.patch(this.#mirror.type, keyOf(object), patch));
   }
 
   /** Writes the status if it is another than before, and an event if it says something new. */
@@ -181,7 +176,7 @@ class MirrorReconciler {
     if (isDeepStrictEqual(before, status)) return;
     try {
       const sent = { ...headOf(object), status };
-      this.#note(await this.#context.kube.applyStatus(sent, { force: true }));
+      this.#newest.note(await this.#context.kube.applyStatus(sent, { force: true }));
     } catch (error) {
       // Gone meanwhile.
       if (!isCode(error, 'NOT_FOUND', 'CONDITION_FAILED')) throw error;
@@ -198,21 +193,6 @@ class MirrorReconciler {
       reason: reasonOf(status) ?? 'Unknown',
       message: status.conditions?.[0]?.message ?? '',
     });
-  }
-
-  #note(object: KubeObject): void {
-    this.#written.set(textOf(keyOf(object)), object);
-  }
-
-  /** The informer may be behind what this process wrote itself. */
-  #newest(key: ObjectKey, seen: KubeObject): KubeObject {
-    const text = textOf(key);
-    const own = this.#written.get(text);
-    if (own === undefined) return seen;
-    const isSame = own.metadata.uid === seen.metadata.uid;
-    if (isSame && isNewer(own.metadata.resourceVersion, seen.metadata.resourceVersion)) return own;
-    this.#written.delete(text);
-    return seen;
   }
 
   #wake(keys: readonly ObjectKey[]): void {
@@ -233,10 +213,4 @@ class MirrorReconciler {
 function headOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   const { name, namespace, uid } = metadata;
   return { apiVersion, kind, metadata: { name, ...(namespace && { namespace }), ...(uid && { uid }) } };
-}
-
-/** Revisions of one type of object are numbers that grow; compared as text, since they may be long. */
-function isNewer(one: string | undefined, other: string | undefined): boolean {
-  if (one === undefined || other === undefined) return false;
-  return one.length === other.length ? one > other : one.length > other.length;
 }

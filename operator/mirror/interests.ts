@@ -1,6 +1,7 @@
 // Who wants to know of a change in a cluster: the objects that stand for the resource that changed, and those that wait
 // for something to come. So a change is looked at when it happens, and nothing is looked at in turns.
 import type { ObjectKey } from '../kube/kube.ts';
+import { keyText } from '../kube/object-types.ts';
 
 export interface Interest {
   /** The cluster, as `namespace/name`. */
@@ -19,14 +20,14 @@ export class Interests {
   /** Takes the place of what the object wanted to know before. */
   note(who: ObjectKey, interest: Interest): void {
     this.forget(who);
-    const text = textOf(who);
+    const text = keyText(who);
     this.#of.set(text, { who, interest });
     for (const key of interest.resources) add(this.#byResource, `${interest.cluster} ${key}`, text, who);
     if (interest.isWaiting) add(this.#waiting, interest.cluster, text, who);
   }
 
   forget(who: ObjectKey): void {
-    const text = textOf(who);
+    const text = keyText(who);
     const interest = this.#of.get(text)?.interest;
     if (interest === undefined) return;
     this.#of.delete(text);
@@ -49,8 +50,6 @@ export class Interests {
     return [...(this.#waiting.get(cluster)?.values() ?? [])];
   }
 }
-
-export const textOf = ({ namespace = '', name }: ObjectKey): string => `${namespace}/${name}`;
 
 type Index = Map<string, Map<string, ObjectKey>>;
 

@@ -11,7 +11,7 @@ import type { Owner } from '#core/owner-mark.ts';
 import type { Resource } from '#core/resource.ts';
 import { CLUSTER } from '../crds/cluster.ts';
 import type { KubeObject } from '../kube/kube.ts';
-import { SECRETS } from '../kube/object-types.ts';
+import { keyText, SECRETS } from '../kube/object-types.ts';
 import type { OperatorContext } from '../runtime/controller.ts';
 import { plainLine } from '../runtime/plain-text.ts';
 import { chooseCluster } from './cluster-choice.ts';
@@ -57,7 +57,7 @@ export async function lookAndWrite(look: Look): Promise<Found> {
   const choice = chooseCluster(envelope.clusterName, context.cache.list(CLUSTER, namespace));
   if (!('cluster' in choice)) return { finding: { is: 'waiting', ...choice } };
   const { name } = choice.cluster.metadata;
-  const cluster = `${namespace ?? ''}/${name}`;
+  const cluster = keyText({ namespace, name });
   const connection = houses.connection({ namespace, name });
   const waiting = { cluster, resources: [], isWaiting: true };
   if (connection.state === 'connecting') {

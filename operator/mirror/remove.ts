@@ -3,6 +3,7 @@
 import { isOfAnother } from '../cluster/claim.ts';
 import { CLUSTER } from '../crds/cluster.ts';
 import type { ObjectKey } from '../kube/kube.ts';
+import { keyOf, keyText } from '../kube/object-types.ts';
 import { refused, ownedBy, type Found, type Look } from './mirrored.ts';
 import { statusOf } from './status.ts';
 import { freeResource, removeResource } from './write.ts';
@@ -13,7 +14,7 @@ export async function removeMade(look: Omit<Look, 'hold'>): Promise<'done' | Fou
   const hasSpecSecrets = envelope.secretRefs.some(({ path }) => path[0] === 'spec');
   for (const key of clustersOf(look)) {
     const connection = houses.connection(key);
-    const interest = { cluster: `${key.namespace ?? ''}/${key.name}`, resources: [], isWaiting: true };
+    const interest = { cluster: keyText(key), resources: [], isWaiting: true };
     if (connection.state === 'connecting') {
       const message = `cannot remove the resource yet: ${connection.message}`;
       return { finding: { is: 'waiting', reason: 'ClusterUnreachable', message }, interest };
@@ -43,5 +44,5 @@ function clustersOf({ context, object, envelope }: Omit<Look, 'hold'>): readonly
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .filter((cluster) => !isOfAnother(cluster, context.operator.namespace))
     .filter(({ metadata }) => named === undefined || metadata.name === named)
-    .map(({ metadata }) => ({ namespace, name: metadata.name }));
+    .map(keyOf);
 }

@@ -5,7 +5,7 @@ import { sleep, type Clock } from '#core/clock.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Kube, KubeObject, ObjectKey, ObjectType, Selection } from '../kube/kube.ts';
-import { keyText } from './queue.ts';
+import { keyText } from '../kube/object-types.ts';
 
 export interface InformerOptions {
   readonly kube: Kube;

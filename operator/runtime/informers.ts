@@ -7,7 +7,7 @@ import type { Kube, KubeObject, ObjectType, Selection } from '../kube/kube.ts';
 import { typeKey } from '../kube/object-types.ts';
 import type { Cache } from './controller.ts';
 import { startInformer, type Informer } from './informer.ts';
-import { keyText } from './queue.ts';
+import { keyText } from '../kube/object-types.ts';
 
 type OnChange = (object: KubeObject, isGone: boolean) => void;
 

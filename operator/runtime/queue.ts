@@ -3,6 +3,7 @@
 import { backoffMs } from '#client/member/backoff.ts';
 import type { Clock, Timer } from '#core/clock.ts';
 import type { ObjectKey } from '../kube/kube.ts';
+import { keyText } from '../kube/object-types.ts';
 
 export interface QueueOptions {
   readonly clock: Clock;
@@ -37,9 +38,6 @@ interface Entry {
 }
 
 export const BACKOFF = { firstMs: 200, maxMs: 5 * 60_000 };
-
-/** One text per key. */
-export const keyText = ({ namespace = '', name }: ObjectKey): string => `${namespace}/${name}`;
 
 export function openQueue(options: QueueOptions): Queue {
   return new WorkQueue(options);

@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Registry } from '#core/metrics/registry.ts';
 import type { Kube, KubeObject, ObjectKey } from '../kube/kube.ts';
+import { keyOf, keyText } from '../kube/object-types.ts';
 import type { Controller, OperatorContext, Related } from './controller.ts';
 import { openRecorder } from './events.ts';
 import { Informers } from './informers.ts';
@@ -108,7 +109,7 @@ class ControllerRuntime implements Runtime {
       isReady: false,
       enqueue: (key) => {
         if (working.isReady) queue.add(key);
-        else held.set(`${key.namespace ?? ''}/${key.name}`, key);
+        else held.set(keyText(key), key);
       },
     };
     this.#working.set(controller.name, working);
@@ -162,8 +163,6 @@ class ControllerRuntime implements Runtime {
     });
   }
 }
-
-const keyOf = ({ metadata: { namespace, name } }: KubeObject): ObjectKey => ({ namespace, name });
 
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@
 // answers, and what the controllers of Kubernetes would do to StatefulSets and pods.
 import { silentLog } from '#core/log.ts';
 import { Registry } from '#core/metrics/registry.ts';
-import { clusterController } from '#operator/cluster/controller.ts';
+import { CLUSTER_CONTROLLER, clusterController } from '#operator/cluster/controller.ts';
 import { conditionsOf, type Condition } from '#operator/cluster/conditions.ts';
 import { labelsOf, REVISION_LABEL } from '#operator/cluster/names.ts';
 import type { Step } from '#operator/cluster/upgrade.ts';
@@ -10,7 +10,7 @@ import { CLUSTER } from '#operator/crds/cluster.ts';
 import { STORAGE } from '#operator/crds/storage.ts';
 import type { Houses } from '#operator/house/houses.ts';
 import { openFakeKube, type FakeKube } from '#operator/kube/fake.ts';
-import type { KubeObject } from '#operator/kube/kube.ts';
+import type { Kube, KubeObject, ObjectType } from '#operator/kube/kube.ts';
 import { PODS, STATEFUL_SETS } from '#operator/kube/object-types.ts';
 import { openRuntime, type Runtime } from '#operator/runtime/run.ts';
 import { storageController } from '#operator/storage/controller.ts';
@@ -30,6 +30,7 @@ export class ClusterBench {
   readonly clock = new FakeClock();
   readonly kube: FakeKube = openFakeKube({ clock: this.clock, types: [CLUSTER, STORAGE] });
   readonly runtime: Runtime;
+  readonly #held = new Map<ObjectType, Promise<void>>();
   /** What auth says of itself; undefined: it cannot be reached. */
   answers: { version: string; caPins: readonly string[] } | undefined = {
     version: '0.2.0',
@@ -37,8 +38,10 @@ export class ClusterBench {
   };
 
   constructor() {
-    const { clock, kube } = this;
+    const { clock } = this;
     const metrics = new Registry();
+    const watch: Kube['watch'] = (...watched) => this.#watch(...watched);
+    const kube = Object.assign(Object.create(this.kube) as Kube, { watch });
     this.runtime = openRuntime({ kube, clock, metrics, log: silentLog, operator: OPERATOR });
   }
 
@@ -146,6 +149,28 @@ export class ClusterBench {
       await new Promise((resolve) => setImmediate(resolve));
       quiet = this.kube.calls.length === calls ? quiet + 1 : 0;
       calls = this.kube.calls.length;
+    }
+  }
+
+  /** Has the controller of clusters look at `main` for no reason. */
+  look(): void {
+    this.runtime.context.enqueue(CLUSTER_CONTROLLER, { namespace: NAMESPACE, name: 'main' });
+  }
+
+  /** What happens to objects of the type is told late: when the returned function is called. */
+  holdWatch(type: ObjectType): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held.set(type, promise);
+    return () => {
+      this.#held.delete(type);
+      resolve();
+    };
+  }
+
+  async *#watch(...[type, selection, signal]: Parameters<Kube['watch']>): ReturnType<Kube['watch']> {
+    for await (const event of this.kube.watch(type, selection, signal)) {
+      await this.#held.get(type);
+      yield event;
     }
   }
 

@@ -99,11 +99,17 @@ async function allCurrent(set: readonly Manifest[]): Promise<readonly CustomObje
   );
 }
 
+/**
+ * What an applier that applies once more must not move: the version of every object. Of a cluster without its status, which
+ * tells of pods that may miss a probe on a busy machine.
+ */
 const versionsOf = (objects: readonly CustomObject[]): readonly string[] =>
-  objects.map(
-    ({ kind, metadata: { name, generation, resourceVersion } }) =>
-      `${kind}/${name} ${generation} ${resourceVersion}`,
-  );
+  objects.map(({ kind, metadata, spec }) => {
+    const { name, generation, resourceVersion, labels, annotations } = metadata;
+    const version =
+      kind === 'GatehouseCluster' ? JSON.stringify([labels, annotations, spec]) : resourceVersion;
+    return `${kind}/${name} ${generation} ${version}`;
+  });
 
 const create = (text: string): Promise<string> =>
   house.cluster.kubectl(
