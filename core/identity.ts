@@ -26,6 +26,24 @@ const userIdentity = s.object({
   impersonator_uid: s.optional(s.string()),
   /** Where the certificate may be used: unset means everywhere. */
   usage: s.optional(s.enumOf(['db', 'app', 'kube'])),
+  /** With usage `db`: the one database it is for, and the account and database it is narrowed to. */
+  route_to_database: s.optional(
+    s.object({
+      service: s.string({ minLength: 1 }),
+      protocol: s.string({ minLength: 1 }),
+      username: s.optional(s.string()),
+      database: s.optional(s.string()),
+    }),
+  ),
+  /** With usage `app`: the one application it is for; `session_id` is a UUID, the same for all its requests. */
+  route_to_app: s.optional(
+    s.object({
+      name: s.string({ minLength: 1 }),
+      public_addr: s.string(),
+      session_id: s.string({ minLength: 1 }),
+      aws_role_arn: s.optional(s.string()),
+    }),
+  ),
   /** No later certificate made from this one may outlive this time, RFC 3339. */
   session_expires: s.timestamp(),
 });

@@ -1,11 +1,15 @@
 // Every kind there is, in the order of `get all` and of restoring: what others refer to comes first.
 import { findKind, type Kind } from '#core/kind.ts';
+import { appServerKind } from './app-server/kind.ts';
+import { appKind } from './app/kind.ts';
 import { auditStateKind } from './audit-state/kind.ts';
 import { certAuthorityKeyKind } from './cert-authority-key/kind.ts';
 import { certAuthorityKind } from './cert-authority/kind.ts';
 import { authPreferenceKind } from './cluster-auth-preference/kind.ts';
 import { clusterNameKind } from './cluster-name/kind.ts';
 import { networkingConfigKind } from './cluster-networking-config/kind.ts';
+import { dbServerKind } from './db-server/kind.ts';
+import { dbKind } from './db/kind.ts';
 import { instanceKind } from './instance/kind.ts';
 import { inviteKind } from './invite/kind.ts';
 import { lockKind } from './lock/kind.ts';
@@ -35,8 +39,12 @@ export const KINDS: readonly Kind[] = [
   loginAttemptsKind,
   inviteKind,
   tokenKind,
+  dbKind,
+  appKind,
   proxyKind,
   nodeKind,
+  dbServerKind,
+  appServerKind,
   sessionKind,
   instanceKind,
   auditStateKind,

@@ -1,4 +1,5 @@
 // PEM (RFC 7468) for certificates: strict base64, bounded size and count. Private keys are in keys.ts.
+import { isCode } from '../../errors/error.ts';
 import { refuseInput, type Refuse } from '../refusal.ts';
 
 const MAX_PEM_LENGTH = 1024 * 1024;
@@ -39,6 +40,17 @@ export function derFromPem(text: string, refuse: Refuse = refuseInput): Uint8Arr
   const [certificate, ...others] = certificatesFromPem(text, refuse);
   if (certificate !== undefined && others.length === 0) return certificate;
   throw refuse('malformed', 'one certificate is needed, the PEM text holds several');
+}
+
+/** What is wrong with a text that must hold certificates, to complete "it ..."; undefined when it holds some. */
+export function certificatesComplaint(text: string): string | undefined {
+  try {
+    certificatesFromPem(text);
+    return undefined;
+  } catch (error) {
+    if (!isCode(error, 'BAD_REQUEST')) throw error;
+    return `must be certificates in PEM: ${error.message}`;
+  }
 }
 
 function decodeBody(body: string, refuse: Refuse): Uint8Array {
