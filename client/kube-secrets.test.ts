@@ -74,6 +74,12 @@ it('ok: an identity goes into a Secret and comes back, with no call that the rul
   }
 });
 
+it('S37 refuses: an authority that is empty, with which any public one would do', async () => {
+  writeFileSync(join(server.accountDir, 'ca.crt'), '\n');
+  expect(await refusal(open().get(NAME))).toMatchObject({ code: 'UNAVAILABLE', message: /ca\.crt/ });
+  expect(server.seen).toEqual([]);
+});
+
 it('ok: the token is read at each call, because it is renewed under the process', async () => {
   const secrets = open();
   await secrets.get(NAME);

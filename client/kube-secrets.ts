@@ -6,6 +6,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
+import { ACCOUNT_DIR, requireAuthority } from '#core/pod.ts';
 import { parseJson, readText } from './body.ts';
 import {
   formatSecret,
@@ -28,8 +29,6 @@ export const SECRET_RULES = [
   { apiGroups: [''], resources: ['pods'], resourceNames: ['{replica}'], verbs: ['get'] },
 ] as const;
 
-/** Where a pod finds what its ServiceAccount is given. */
-export const ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 const TIMEOUT_MS = 10_000;
 /** A Secret has at most 1 MiB, in base64. */
 const MAX_BYTES = 2 * 1024 * 1024;
@@ -119,7 +118,8 @@ async function send(
   { method, resource, name, body }: Call,
 ): Promise<IncomingMessage> {
   const { host, port, namespace, timeoutMs = TIMEOUT_MS } = options;
-  const [token, ca] = [await accountFile(options, 'token'), await accountFile(options, 'ca.crt')];
+  const token = await accountFile(options, 'token');
+  const ca = requireAuthority(await accountFile(options, 'ca.crt'));
   const path = ['api', 'v1', 'namespaces', namespace, resource, ...(name === undefined ? [] : [name])];
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   return new Promise((resolve, reject) => {

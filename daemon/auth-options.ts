@@ -10,6 +10,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { SystemRole } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
+import { ACCOUNT_DIR, apiServerOf } from '#core/pod.ts';
 import type { Secret } from '#core/secret.ts';
 
 export interface AuthParts {
@@ -49,18 +50,15 @@ export async function authOptions(config: Config, auth: AuthConfig, parts: AuthP
     publicAddress: formatAddress(webAddress(config)),
     staticTokens: tokens,
     ownHost: { ...ownHost, token: ownHost.token.reveal() },
-    apiServer: apiServerOf(environment),
+    apiServer: reviewsBy(environment),
     limits: { maxConnections: config.connectionLimits.maxConnections },
     ...signatureAlgorithm(auth),
   };
 }
 
-/** What the kubelet tells every container; undefined outside of one. */
-function apiServerOf(environment: AuthParts['environment']): AuthOptions['apiServer'] {
-  const host = environment['KUBERNETES_SERVICE_HOST'];
-  const port = Number(environment['KUBERNETES_SERVICE_PORT'] ?? '443');
-  if (host === undefined || host === '' || !Number.isInteger(port)) return undefined;
-  return { host, port, credentialsDir: '/var/run/secrets/kubernetes.io/serviceaccount' };
+function reviewsBy(environment: AuthParts['environment']): AuthOptions['apiServer'] {
+  const server = apiServerOf(environment);
+  return server === undefined ? undefined : { ...server, credentialsDir: ACCOUNT_DIR };
 }
 
 /** Where links of invites lead while no proxy has told where it is. */

@@ -8,6 +8,7 @@ import type { CredentialStore, HostRecord } from '#client/credentials.ts';
 import { openKubeSecrets } from '#client/kube-secrets.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
+import { apiServerOf } from '#core/pod.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,16 +26,15 @@ const NAME = /^[a-z0-9]([-a-z0-9.]{0,245}[a-z0-9])?$/;
 /** INVALID_CONFIG when the environment of the pod names nothing that could be a Secret. */
 export function openIdentityStore({ environment, dataDir, log }: IdentityStoreOptions): CredentialStore {
   const dir = openCredentialDir(dataDir);
-  const host = environment['KUBERNETES_SERVICE_HOST'];
+  const server = apiServerOf(environment);
   const replica = environment['GATEHOUSE_REPLICA_NAME'] ?? environment['TELEPORT_REPLICA_NAME'];
   const namespace = environment['KUBE_NAMESPACE'];
-  if (!host || !replica || !namespace) {
+  if (server === undefined || !replica || !namespace) {
     log.info({ place: dir.place }, 'the identity of this host is kept in its data directory');
     return dir;
   }
-  const port = Number(environment['KUBERNETES_SERVICE_PORT'] ?? '443');
-  requireNames({ replica, namespace, port });
-  const secrets = openKubeSecrets({ host, port, namespace });
+  requireNames({ replica, namespace });
+  const secrets = openKubeSecrets({ ...server, namespace });
   const secret = openCredentialSecret({ secrets, name: `${replica}-state`, log });
   log.info({ place: secret.place }, 'the identity of this host is kept in a Secret');
   return withMove(secret, { dir, dataDir, log });
@@ -82,12 +82,10 @@ async function createOnce(secret: CredentialStore, record: HostRecord): Promise<
   }
 }
 
-function requireNames(names: { replica: string; namespace: string; port: number }): void {
-  const { replica, namespace, port } = names;
+function requireNames({ replica, namespace }: { replica: string; namespace: string }): void {
   const wrong =
     (NAME.test(replica) ? undefined : `GATEHOUSE_REPLICA_NAME (${replica.slice(0, 80)})`) ??
-    (NAME.test(namespace) ? undefined : `KUBE_NAMESPACE (${namespace.slice(0, 80)})`) ??
-    (Number.isInteger(port) && port > 0 && port < 65_536 ? undefined : `KUBERNETES_SERVICE_PORT (${port})`);
+    (NAME.test(namespace) ? undefined : `KUBE_NAMESPACE (${namespace.slice(0, 80)})`);
   if (wrong === undefined) return;
   throw new GatehouseError('INVALID_CONFIG', `${wrong} is no name as Kubernetes has them; correct the pod`);
 }

@@ -11,6 +11,7 @@ import { asMirror } from '#test/kit/mirrors.ts';
 import { exampleOf } from '#test/kit/resources.ts';
 import { valuesOf } from '#test/kit/schema-values.ts';
 import { until } from '#test/kit/until.ts';
+import { asYaml } from '../kube/transport.ts';
 import { CLUSTER, clusterSpec } from './cluster.ts';
 import type { CrdManifest } from './crd.ts';
 import { MIRRORS } from './mirror.ts';
@@ -50,13 +51,6 @@ function call(method: string, path: string, body?: object, type = 'application/j
     sent.once('error', reject).end(text);
   });
 }
-
-/** JSON as YAML that has no control characters and the like: the reader of server-side apply takes them only escaped. */
-const asYaml = (json: string): string =>
-  json.replaceAll(/[^\x20-\x7e]/gu, (letter) => {
-    const code = letter.codePointAt(0) ?? 0;
-    return `\\U${code.toString(16).padStart(8, '0')}`;
-  });
 
 async function conditionsOf(name: string): Promise<string[]> {
   const { body } = await call('GET', `${CRD_PATH}/${name}`);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { ACCOUNT_DIR, apiServerOf, requireAuthority } from '#core/pod.ts';
 import { Secret } from '#core/secret.ts';
 
 export interface CallCredentials {
@@ -25,7 +26,6 @@ export interface ApiServer {
 
 /** The kubelet renews the token long before it ends. */
 const READ_AGAIN_MS = 60_000;
-const ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export interface InClusterOptions {
   readonly clock: Clock;
@@ -34,16 +34,14 @@ export interface InClusterOptions {
   readonly accountDir?: string | undefined;
 }
 
-/** Undefined outside of a pod. */
+/** Undefined outside of a pod; INVALID_CONFIG when its environment names no port. */
 export function inCluster(options: InClusterOptions): ApiServer | undefined {
   const { clock, environment, accountDir = ACCOUNT_DIR } = options;
-  const host = environment['KUBERNETES_SERVICE_HOST'];
-  const port = Number(environment['KUBERNETES_SERVICE_PORT'] ?? 443);
-  if (host === undefined || host === '') return undefined;
+  const address = apiServerOf(environment);
+  if (address === undefined) return undefined;
   let kept: { readonly credentials: CallCredentials; readonly at: number } | undefined;
   return {
-    host,
-    port,
+    ...address,
     basePath: '',
     async credentials(isRefused) {
       const now = clock.now();
@@ -56,11 +54,15 @@ export function inCluster(options: InClusterOptions): ApiServer | undefined {
 }
 
 async function readAccount(folder: string): Promise<CallCredentials> {
+  const [token = '', ca = ''] = await Promise.all(
+    ['token', 'ca.crt'].map((file) => readAccountFile(folder, file)),
+  );
+  return { authorization: new Secret(`Bearer ${token.trim()}`), ca: requireAuthority(ca) };
+}
+
+async function readAccountFile(folder: string, file: string): Promise<string> {
   try {
-    const [token, ca] = await Promise.all(
-      ['token', 'ca.crt'].map((file) => readFile(join(folder, file), 'utf8')),
-    );
-    return { authorization: new Secret(`Bearer ${(token ?? '').trim()}`), ca };
+    return await readFile(join(folder, file), 'utf8');
   } catch (cause) {
     throw new GatehouseError(
       'UNAVAILABLE',

@@ -200,6 +200,13 @@ it('S37 refuses: a server that its authority did not vouch for, before the token
   stranger.close();
 });
 
+it('S37 refuses: an authority that is empty, with which any public one would do', async () => {
+  writeFileSync(join(folder, 'ca.crt'), '\n');
+  const error = await outcome(kube.get(THINGS, key));
+  expect(error).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('ca.crt') });
+  expect(seen).toEqual([]);
+});
+
 it('refuses: answers that are not objects, and answers without an end', async () => {
   for (const body of ['', 'null', '[]', '{"metadata":{}}', '<html>', '{"metadata":{"name":"a"}}']) {
     answers = [says(200, body)];

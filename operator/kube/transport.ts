@@ -202,8 +202,12 @@ function textOf(body: unknown, type: string): string {
   const json = JSON.stringify(body, (_, value: unknown) =>
     typeof value === 'string' ? value.toWellFormed() : value,
   );
-  return json.replaceAll(/[^\x20-\x7e]/gu, (letter) => {
+  return asYaml(json);
+}
+
+/** JSON as YAML: whatever is no plain letter is escaped. */
+export const asYaml = (json: string): string =>
+  json.replaceAll(/[^\x20-\x7e]/gu, (letter) => {
     const code = letter.codePointAt(0) ?? 0;
     return `\\U${code.toString(16).padStart(8, '0')}`;
   });
-}

@@ -1,6 +1,7 @@
 // Whose a resource is, and what may be done about it: the decision between creating, changing, leaving alone and a
 // conflict. Pure.
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { parseResource, type Kind } from '#core/kind.ts';
 import { OWNER_LABEL, OWNER_NAME_LABEL, ownerOf, type Owner } from '#core/owner-mark.ts';
 import type { Resource } from '#core/resource.ts';
@@ -61,14 +62,5 @@ export function conflictWith(kind: Kind, owner: Pick<Owner, 'name'>): string {
 function isUntouched(kind: Kind, present: Resource): boolean {
   if (kind.singleton === undefined || Object.keys(present.metadata.labels ?? {}).length > 0) return false;
   const defaults = parseResource(kind, { kind: kind.name, spec: {} });
-  return canonical(present.spec) === canonical(defaults.spec);
-}
-
-/** JSON in which the order of keys does not matter. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
+  return isDeepStrictEqual(present.spec, defaults.spec);
 }

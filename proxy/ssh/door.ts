@@ -337,23 +337,23 @@ class Door implements SshDoor {
   #onLocks(): void {
     this.#following ??= this.#options.clock.after(FOLLOW_MS, () => {
       this.#following = undefined;
-      this.#recheck();
+      this.#recheck({ cutsInUse: true });
     });
     this.#peers.cut();
-    this.#recheck((inUse) => !inUse);
+    this.#recheck({ cutsInUse: false });
   }
 
-  #recheck(isMeant: (inUse: boolean) => boolean = () => true): void {
+  #recheck({ cutsInUse }: { cutsInUse: boolean }): void {
     for (const { holder, connection, user } of this.#live) {
       const isFine =
         holder.is === 'host'
           ? this.#admission.isHostFine(holder.identity)
           : user !== undefined && this.#admission.isUnlocked(user);
       const inUse = holder.is === 'user' && connection.channelCount > 0;
-      if (!isFine && isMeant(inUse)) connection.disconnect(BY_APPLICATION, 'a lock is in force');
+      if (!isFine && (cutsInUse || !inUse)) connection.disconnect(BY_APPLICATION, 'a lock is in force');
     }
     for (const [stream, user] of this.#streams) {
-      if (user !== undefined && !this.#admission.isUnlocked(user) && isMeant(true)) stream.destroy();
+      if (cutsInUse && user !== undefined && !this.#admission.isUnlocked(user)) stream.destroy();
     }
   }
 

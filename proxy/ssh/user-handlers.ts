@@ -44,8 +44,11 @@ export function userHandlers(context: UserContext): ConnectionHandlers {
   let dials = 0;
   const dial = async (opening: IncomingChannel): Promise<void> => {
     dials++;
-    await openDirect(context, opening);
-    dials--;
+    try {
+      await openDirect(context, opening);
+    } finally {
+      dials--;
+    }
   };
   return {
     onChannel(opening) {

@@ -148,7 +148,7 @@ it('S31 S37 refuses: an API server that is not of our cluster: no token leaves',
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
   await expect(ask()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   writeFileSync(join(folder, 'ca.crt'), '\n');
-  await expect(ask()).rejects.toMatchObject({ message: 'the authority of the API server is empty' });
+  await expect(ask()).rejects.toMatchObject({ message: expect.stringContaining('is empty') });
   vi.unstubAllEnvs();
   expect(asked).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
+import { requireAuthority } from '#core/pod.ts';
 import { isPlainObject } from '#core/schema/check.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ReviewedToken } from '#join/kubernetes/reviews.ts';
@@ -105,10 +106,11 @@ async function post(
     const [token = '', authority = ''] = await Promise.all(
       ['token', 'ca.crt'].map((name) => readFile(join(server.credentialsDir, name), 'utf8')),
     );
-    // Without one, Node would take the word of any public authority.
-    if (authority.trim() === '')
-      throw new GatehouseError('UNAVAILABLE', 'the authority of the API server is empty');
-    const answer = await send(server, { token: token.trim(), authority, body });
+    const answer = await send(server, {
+      token: token.trim(),
+      authority: requireAuthority(authority),
+      body,
+    });
     return { status: answer.statusCode ?? 0, text: await readBody(answer, MAX_BYTES) };
   } catch (cause) {
     if (cause instanceof GatehouseError) throw cause;
