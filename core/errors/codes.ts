@@ -174,6 +174,12 @@ export const CODES = {
     meaning: 'The service is not reachable or not ready.',
     remedy: 'Check the address and that the service runs, then try again.',
   },
+  AWS_REFUSED: {
+    status: 502,
+    retryable: false,
+    meaning: 'AWS refused what an agent asked for on behalf of somebody.',
+    remedy: 'See the message; `gatehouse aws policy` prints the policies that are needed.',
+  },
   INTERNAL: {
     status: 500,
     retryable: false,

@@ -27,6 +27,19 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
   uqr: { from: ['proxy/web/', 'cli/'], why: 'draws the QR code of a one-time password' },
   ssh2: { from: [], why: 'a second SSH implementation to test ours against', tests: true },
   'playwright-core': { from: [], why: 'drives Chromium in tests', tests: true },
+  '@aws-sdk/client-sts': {
+    from: ['agent/aws/'],
+    why: 'assumes roles; loaded when the first one is needed, because it is large',
+  },
+  '@aws-sdk/credential-provider-node': {
+    from: ['agent/aws/'],
+    why: 'the chain of credentials that AWS documents, from the environment to instance metadata',
+  },
+  pg: {
+    from: ['agent/database/provision/'],
+    why: 'makes accounts for people in databases; people themselves are spliced, not parsed into rows',
+    tests: true,
+  },
   pino: {
     from: ['daemon/', 'config/'],
     why: 'a process makes its logger once; everybody else takes core/log.ts',
