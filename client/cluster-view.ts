@@ -4,6 +4,7 @@ import { AuthoritySet } from './view-authorities.ts';
 import { Return } from './view-return.ts';
 import { PresenceIndex } from './view-presence.ts';
 import { RoleSets } from './view-roles.ts';
+import { TargetIndex, type ViewIndex } from './view-targets.ts';
 import type { Membership } from './member/membership.ts';
 import { FEED_SILENCE_MS, feedKey, openWatchFeed } from './watch.ts';
 import type { AccessSet } from '#core/access/compile.ts';
@@ -18,10 +19,14 @@ import { parseResource, type Kind } from '#core/kind.ts';
 import type { Log } from '#core/log.ts';
 import { startReplica, type Change, type Replica } from '#core/replica.ts';
 import type { Resource } from '#core/resource.ts';
+import { appServerKind, type AppServerSpec } from '#kinds/app-server/kind.ts';
+import { appKind, type AppSpec } from '#kinds/app/kind.ts';
 import { certAuthorityKind, type AuthorityType } from '#kinds/cert-authority/kind.ts';
 import { authPreferenceKind, type AuthPreferenceSpec } from '#kinds/cluster-auth-preference/kind.ts';
 import { clusterNameKind } from '#kinds/cluster-name/kind.ts';
 import { networkingConfigKind, type NetworkingConfigSpec } from '#kinds/cluster-networking-config/kind.ts';
+import { dbServerKind, type DbServerSpec } from '#kinds/db-server/kind.ts';
+import { dbKind, type DbSpec } from '#kinds/db/kind.ts';
 import { lockKind, lockOf, type LockSpec } from '#kinds/lock/kind.ts';
 import { nodeKind, type NodeSpec } from '#kinds/node/kind.ts';
 import { proxyKind, type ProxySpec } from '#kinds/proxy/kind.ts';
@@ -77,6 +82,16 @@ export interface ClusterView {
   /** Live sessions; empty on hosts that are no proxy. */
   sessions(): readonly Resource<SessionSpec>[];
   session(id: string): Resource<SessionSpec> | undefined;
+  /** Who serves databases, and those who serve one of this name; empty on hosts that are no proxy. */
+  dbServers(): readonly Resource<DbServerSpec>[];
+  dbServersOf(name: string): readonly Resource<DbServerSpec>[];
+  /** The same for applications, and by the public address of their document, in any case of letters. */
+  appServers(): readonly Resource<AppServerSpec>[];
+  appServersOf(name: string): readonly Resource<AppServerSpec>[];
+  appServersAt(publicAddr: string): readonly Resource<AppServerSpec>[];
+  /** Documents of the cluster that an agent may choose from; empty on hosts without the role `db` or `app`. */
+  dbs(): readonly Resource<DbSpec>[];
+  apps(): readonly Resource<AppSpec>[];
   /** Told after the view shows the change; returns how to stop. */
   onChange(listener: ViewListener): () => void;
   close(): Promise<void>;
@@ -91,6 +106,7 @@ const EVERY_HOST: readonly Kind[] = [
   lockKind,
   proxyKind,
 ] as readonly Kind[];
+const PRESENCE: readonly Kind[] = [nodeKind, sessionKind, dbServerKind, appServerKind] as readonly Kind[];
 const DECIDING: readonly SystemRole[] = ['proxy', 'node', 'app', 'db', 'kube'];
 
 /** The kinds that a host of these roles may follow; as auth/guard/host-access.ts has it. */
@@ -99,7 +115,9 @@ function kindsFor(roles: readonly SystemRole[]): readonly Kind[] {
   return [
     ...EVERY_HOST,
     ...(decides ? [roleKind as Kind] : []),
-    ...(roles.includes('proxy') ? ([nodeKind, sessionKind] as readonly Kind[]) : []),
+    ...(roles.includes('proxy') ? PRESENCE : []),
+    ...(roles.includes('db') ? [dbKind as Kind] : []),
+    ...(roles.includes('app') ? [appKind as Kind] : []),
   ];
 }
 
@@ -117,6 +135,7 @@ class FedView implements ClusterView {
   readonly #nodes = new PresenceIndex<NodeSpec>((node) => node.spec.hostname);
   readonly #proxies = new PresenceIndex<ProxySpec>((proxy) => proxy.spec.hostname);
   readonly #sessions = new PresenceIndex<SessionSpec>((session) => session.spec.server_hostname);
+  readonly #targets = new TargetIndex();
   readonly #roles = new RoleSets((name) => this.#find<RoleSpec>(roleKind.name, name), {
     now: () => this.#options.clock.now(),
   });
@@ -209,6 +228,34 @@ class FedView implements ClusterView {
     return this.#sessions.get(id);
   }
 
+  dbServers(): readonly Resource<DbServerSpec>[] {
+    return this.#targets.dbServers.all();
+  }
+
+  dbServersOf(name: string): readonly Resource<DbServerSpec>[] {
+    return this.#targets.dbServers.of(name);
+  }
+
+  appServers(): readonly Resource<AppServerSpec>[] {
+    return this.#targets.appServers.all();
+  }
+
+  appServersOf(name: string): readonly Resource<AppServerSpec>[] {
+    return this.#targets.appServers.of(name);
+  }
+
+  appServersAt(publicAddr: string): readonly Resource<AppServerSpec>[] {
+    return this.#targets.appServers.at(publicAddr);
+  }
+
+  dbs(): readonly Resource<DbSpec>[] {
+    return this.#targets.dbs.all();
+  }
+
+  apps(): readonly Resource<AppSpec>[] {
+    return this.#targets.apps.all();
+  }
+
   onChange(listener: ViewListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -272,14 +319,15 @@ class FedView implements ClusterView {
 
   #index(change: Change<Resource>): void {
     const [kind, name] = splitKey(change.key);
-    const index = { node: this.#nodes, proxy: this.#proxies, session: this.#sessions }[kind];
+    const index =
+      { node: this.#nodes, proxy: this.#proxies, session: this.#sessions }[kind] ?? this.#targets.index(kind);
     if (index === undefined) return;
     if (change.type === 'delete') {
       this.#return.gone(change.key, change.before, () => index.delete(name));
       return;
     }
     this.#return.came(change.key);
-    (index as PresenceIndex<unknown>).put(name, change.value);
+    (index as ViewIndex).put(name, change.value);
   }
 
   #copy(): Replica<Resource> {

@@ -102,6 +102,84 @@ export interface ProxyConfig {
   readonly insecureNoTls: boolean;
 }
 
+/** What an agent chooses among the documents of the cluster: each label by one of its values. */
+export interface ResourceSelector {
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface DbConfig {
+  readonly name: string;
+  readonly description?: string;
+  readonly protocol: 'postgres';
+  /** host:port. */
+  readonly uri: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly commands: readonly CommandLabel[];
+  readonly tls: {
+    /** Default: verify-full. */
+    readonly mode: 'verify-full' | 'verify-ca' | 'insecure';
+    /** A file of certificates in PEM, as written. */
+    readonly caCertFile?: string;
+    readonly serverName?: string;
+  };
+  readonly aws: {
+    readonly region?: string;
+    readonly accountId?: string;
+    readonly assumeRoleArn?: string;
+    readonly externalId?: string;
+    readonly rds?: {
+      readonly instanceId?: string;
+      readonly clusterId?: string;
+      readonly resourceId?: string;
+      readonly iamAuth?: boolean;
+    };
+  };
+  readonly adminUser?: { readonly name: string; readonly defaultDatabase?: string };
+}
+
+export interface DbServiceConfig {
+  /** Each name once. */
+  readonly databases: readonly DbConfig[];
+  readonly resources: readonly (ResourceSelector & {
+    /** The role that is taken for what this selects. */
+    readonly aws?: { readonly assumeRoleArn?: string; readonly externalId?: string };
+  })[];
+}
+
+export interface AppConfig {
+  readonly name: string;
+  readonly description?: string;
+  /** http or https. */
+  readonly uri: string;
+  readonly publicAddr?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly commands: readonly CommandLabel[];
+  /** Default: false. */
+  readonly insecureSkipVerify: boolean;
+  readonly rewrite: {
+    readonly redirect: readonly string[];
+    readonly headers: readonly { readonly name: string; readonly value: string }[];
+    readonly jwtClaims?: 'roles-and-traits' | 'roles' | 'traits' | 'none';
+  };
+  readonly cors?: {
+    readonly allowedOrigins: readonly string[];
+    readonly allowedMethods: readonly string[];
+    readonly allowedHeaders: readonly string[];
+    readonly exposedHeaders: readonly string[];
+    readonly allowCredentials: boolean;
+    readonly maxAgeSeconds?: number;
+  };
+  readonly aws: { readonly externalId?: string; readonly oidc?: boolean };
+}
+
+export interface AppServiceConfig {
+  /** Each name once. */
+  readonly apps: readonly AppConfig[];
+  readonly resources: readonly ResourceSelector[];
+  /** An application that shows what it is sent, for tests of a set-up. Default: false. */
+  readonly debugApp: boolean;
+}
+
 export type JoinConfig = {
   /** A stored identity of another cluster gives way to a new one. */
   readonly rejoin: boolean;
@@ -137,6 +215,8 @@ export interface Config {
   readonly auth?: AuthConfig;
   readonly ssh?: SshConfig;
   readonly proxy?: ProxyConfig;
+  readonly db?: DbServiceConfig;
+  readonly app?: AppServiceConfig;
 }
 
 /** Something in the file that is valid and yet not, or not fully, in force. To be shown at start. */

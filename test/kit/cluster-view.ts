@@ -2,6 +2,7 @@
 // the watch of auth brought. Separate from client/cluster-view.ts, which needs an auth service.
 import { generateKeyPair } from '#core/certs/x509/keys.ts';
 import type { ClusterView, ViewListener } from '#client/cluster-view.ts';
+import { TargetIndex } from '#client/view-targets.ts';
 import { compileAccess } from '#core/access/compile.ts';
 import type { Lock } from '#core/access/locks.ts';
 import { sshAuthority, type SshAuthority } from '#core/certs/ssh/issue.ts';
@@ -29,12 +30,16 @@ export interface TestView extends ClusterView {
   setNetworking(spec: object): void;
   putNode(node: Resource<NodeSpec>): void;
   putProxy(proxy: Resource<ProxySpec>): void;
+  /** A resource of kind db, app, db_server or app_server. */
+  putTarget(resource: Resource): void;
+  removeTarget(kind: 'db' | 'app' | 'db_server' | 'app_server', name: string): void;
 }
 
 export function makeTestView(clock: Clock, name = 'test.example.com'): TestView {
   const roles = new Map<string, Role>();
   const nodes = new Map<string, Resource<NodeSpec>>();
   const proxies = new Map<string, Resource<ProxySpec>>();
+  const targets = new TargetIndex();
   const listeners = new Set<ViewListener>();
   const userAuthority = sshAuthority(generateKeyPair('ed25519').privateKey);
   const hostAuthority = sshAuthority(generateKeyPair('ed25519').privateKey);
@@ -72,6 +77,13 @@ export function makeTestView(clock: Clock, name = 'test.example.com'): TestView 
     proxy: (id) => proxies.get(id),
     sessions: () => [],
     session: () => undefined,
+    dbServers: () => targets.dbServers.all(),
+    dbServersOf: (target) => targets.dbServers.of(target),
+    appServers: () => targets.appServers.all(),
+    appServersOf: (target) => targets.appServers.of(target),
+    appServersAt: (address) => targets.appServers.at(address),
+    dbs: () => targets.dbs.all(),
+    apps: () => targets.apps.all(),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -110,6 +122,14 @@ export function makeTestView(clock: Clock, name = 'test.example.com'): TestView 
     putProxy(proxy) {
       proxies.set(proxy.metadata.name, proxy);
       tell('proxy');
+    },
+    putTarget(resource) {
+      targets.index(resource.kind)?.put(resource.metadata.name, resource);
+      tell(resource.kind);
+    },
+    removeTarget(kind, target) {
+      targets.index(kind)?.delete(target);
+      tell(kind);
     },
   };
 }
