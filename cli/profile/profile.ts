@@ -1,6 +1,6 @@
 // What `gate login` leaves behind: one folder per cluster under ~/.gate, with one record for Gatehouse's own commands
 // and the files that plain OpenSSH reads. The record is replaced in one step, so its key always fits its certificate.
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clusterNameFormat } from '#core/cluster-settings.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -100,6 +100,9 @@ export async function saveProfile(
 async function writeFiles(paths: ProfilePaths, profile: Profile, ssh: SshFiles): Promise<void> {
   const write = (path: string, text: string): Promise<void> =>
     writePrivateFile(path, text, { overwrite: true });
+  // Certificates for targets stay with the person they were made for.
+  const before = await readRecord(paths.record);
+  if (before?.user !== profile.user) await removeTargets(paths.folder);
   // The old certificate goes first: ssh must never find a key beside the certificate of another.
   await rm(`${paths.key}-cert.pub`, { force: true });
   await write(paths.key, ssh.privateKey);
@@ -149,6 +152,15 @@ export async function listProfiles(io: Pick<Io, 'home' | 'uid'>): Promise<readon
       .map((name) => readProfile(io, name).catch(() => undefined)),
   );
   return profiles.flatMap((profile) => (profile === undefined ? [] : [profile]));
+}
+
+async function readRecord(path: string): Promise<Profile | undefined> {
+  const result = check(record, parse(await readFile(path, 'utf8').catch(() => '')));
+  return result.ok ? result.value : undefined;
+}
+
+async function removeTargets(folder: string): Promise<void> {
+  for (const sort of ['db', 'app']) await rm(join(folder, sort), { recursive: true, force: true });
 }
 
 /** Removes keys and certificates of a cluster from this machine. */

@@ -81,7 +81,7 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
   'node:vm': { from: [], why: 'no text is ever run as code' },
   'node:inspector': { from: [], why: 'no debugger in production code' },
   'node:http': {
-    from: ['auth/', 'client/', 'daemon/', 'agent/', 'proxy/', 'wire/', 'operator/'],
+    from: ['auth/', 'cli/', 'client/', 'daemon/', 'agent/', 'proxy/', 'wire/', 'operator/'],
     why: 'listening and calling belong to the ends',
     tests: true,
   },

@@ -8,6 +8,8 @@ import type { End } from './specs.ts';
 export interface Listening {
   /** For messages: `127.0.0.1:8080`. */
   readonly text: string;
+  /** Of TCP, as bound. */
+  readonly port?: number;
   close(): void;
 }
 
@@ -24,16 +26,19 @@ export async function listenOn(end: End, onSocket: (socket: Socket) => void): Pr
     };
   }
   const { host, port } = end;
-  const where = `${host === '' ? '*' : host}:${port}`;
+  const name = host === '' ? '*' : host;
+  const where = `${name}:${port}`;
   if (host !== 'localhost') {
     const server = await open({ port, ...(host === '' ? {} : { host }) }, where, onSocket);
-    return { text: where, close: () => void server.close() };
+    const { port: bound } = server.address() as AddressInfo;
+    return { text: `${name}:${bound}`, port: bound, close: () => void server.close() };
   }
   const first = await open({ host: '127.0.0.1', port }, where, onSocket);
   const bound = (first.address() as AddressInfo).port;
   const second = await open({ host: '::1', port: bound }, where, onSocket).catch(() => undefined);
   return {
     text: `localhost:${bound}`,
+    port: bound,
     close() {
       first.close();
       second?.close();
