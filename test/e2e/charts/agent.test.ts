@@ -306,7 +306,74 @@ test('ok: an account that is there is used and not made', async () => {
   expect(at(podOf(objects), 'serviceAccountName')).toBe('aws');
 });
 
+const ROLE = 'arn:aws:iam::123456789012:role/agent';
+const AWS: Values = { ...NODE, serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': ROLE } } };
+const AWS_FOLDER = '/var/run/secrets/eks.amazonaws.com/serviceaccount';
+
+test('ok: a role of AWS by annotation alone leaves token and variables to the webhook of EKS', async () => {
+  const objects = await agent({ ...AWS, aws: { region: 'eu-central-1' } });
+  expect(only(objects, 'ServiceAccount').metadata.annotations).toEqual({
+    'eks.amazonaws.com/role-arn': ROLE,
+  });
+  expect(named(at(podOf(objects), 'volumes'), 'aws-iam-token')).toBeUndefined();
+  const env = at(containerOf(objects), 'env');
+  expect(named(env, 'AWS_ROLE_ARN')).toBeUndefined();
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) {
+    expect(named(env, name)).toEqual({ name, value: 'eu-central-1' });
+  }
+});
+
+test('ok: without a webhook the chart gives the pods token and variables, by the names of EKS', async () => {
+  const objects = await agent({ ...AWS, aws: { projectToken: true } });
+  const source = ['projected', 'sources', 0, 'serviceAccountToken'];
+  expect(at(named(at(podOf(objects), 'volumes'), 'aws-iam-token'), ...source)).toEqual({
+    audience: 'sts.amazonaws.com',
+    expirationSeconds: 86_400,
+    path: 'token',
+  });
+  expect(named(at(containerOf(objects), 'volumeMounts'), 'aws-iam-token')).toEqual({
+    name: 'aws-iam-token',
+    mountPath: AWS_FOLDER,
+    readOnly: true,
+  });
+  const env = at(containerOf(objects), 'env');
+  expect(named(env, 'AWS_ROLE_ARN')).toMatchObject({ value: ROLE });
+  expect(named(env, 'AWS_WEB_IDENTITY_TOKEN_FILE')).toMatchObject({ value: `${AWS_FOLDER}/token` });
+  const own = await agent({
+    ...NODE,
+    aws: { projectToken: true },
+    serviceAccount: {
+      annotations: {
+        'eks.amazonaws.com/role-arn': ROLE,
+        'eks.amazonaws.com/audience': 'sts.amazonaws.com.cn',
+        'eks.amazonaws.com/token-expiration': '3600',
+      },
+    },
+  });
+  expect(at(named(at(podOf(own), 'volumes'), 'aws-iam-token'), ...source)).toMatchObject({
+    audience: 'sts.amazonaws.com.cn',
+    expirationSeconds: 3600,
+  });
+});
+
 test.each([
+  [
+    'a token for no role',
+    { ...NODE, aws: { projectToken: true } },
+    'aws.projectToken needs a role: set eks.amazonaws.com/role-arn in serviceAccount.annotations',
+  ],
+  [
+    'a token of no length',
+    {
+      ...NODE,
+      aws: { projectToken: true },
+      serviceAccount: {
+        annotations: { 'eks.amazonaws.com/role-arn': ROLE, 'eks.amazonaws.com/token-expiration': '1h' },
+      },
+    },
+    'eks.amazonaws.com/token-expiration is the number of seconds',
+  ],
+  ['a region that is none', { ...NODE, aws: { region: 'Frankfurt' } }, "at '/aws/region'"],
   ['no proxy', { roles: 'node' }, 'proxyAddr is missing: set it to the address of the proxy'],
   ['no roles', { proxyAddr: 'a:443' }, 'roles is missing: name what the agent serves'],
   [

@@ -85,6 +85,10 @@ const AGENT: readonly Effect[] = [
   row('labels', MAP),
   row('gatehouseConfig', { gatehouse: { nodename: 'a' } }),
   row('teleportConfig', { teleport: { nodename: 'a' } }),
+  row('aws.region', 'eu-central-1'),
+  row('aws.projectToken', true, {
+    serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/a' } },
+  }),
   row('log.level', 'DEBUG'),
   row('log.output', 'stdout'),
   row('log.format', 'json'),
