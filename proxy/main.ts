@@ -24,6 +24,8 @@ import { openWebCertificates, type WebCertificates } from './listen/tls/web-cert
 import { acceptOnWebPort, acceptSshOn, acceptSshStream } from './listen/web-port.ts';
 import { openProxyRecordings, type ProxyRecordings } from './record/recordings.ts';
 import { openSshDoor, type SshDoor } from './ssh/door.ts';
+import { openTargetDoors, type TargetDoors } from './target/doors.ts';
+import type { HandOver } from './target/road.ts';
 import { webAnswerOf } from './web/facts.ts';
 import { relayInvites } from './web/invites.ts';
 import type { UpgradeTargets } from './web/upgrade.ts';
@@ -49,6 +51,8 @@ export interface ProxyOptions {
   readonly ownHost: string;
   /** `host:port` of the auth servers. */
   readonly authServers: readonly string[];
+  /** The agent of this very process, once it serves databases or applications. */
+  readonly ownAgent?: () => HandOver | undefined;
 }
 
 export interface Proxy {
@@ -59,7 +63,7 @@ export interface Proxy {
   health(): { readonly ready: boolean; readonly reason?: string };
   /** What heartbeats say of it. */
   documents(record: HostRecord): readonly Resource[];
-  readonly counts: { readonly connections: number } & Pick<
+  readonly counts: { readonly connections: number; readonly targets: number } & Pick<
     SshDoor['counts'],
     'tunnels' | 'tunnelConnections'
   >;
@@ -98,6 +102,7 @@ async function open(
   onClose(() => recordings.close());
   const doors = openDoors(options, recordings);
   onClose(() => doors.ssh.close());
+  onClose(() => doors.targets.close());
   const notReady = (): string | undefined => reasonOf(membership, view);
   const known: { addresses?: DialAddresses } = {};
   const addresses = (): DialAddresses => {
@@ -137,12 +142,12 @@ async function open(
     health: () => healthOf(notReady()),
     documents: (record) => [proxyDocument(record, addresses(), options.version)],
     get counts() {
-      return { ...doors.ssh.counts, connections: bounds.count };
+      return { ...doors.ssh.counts, connections: bounds.count, targets: doors.targets.count };
     },
     async drain() {
       for (const listener of listeners.all) listener.stop();
       doors.ssh.drain();
-      await unused(doors.ssh, bounds, clock);
+      await unused(doors, bounds, clock);
     },
   };
 }
@@ -151,9 +156,13 @@ async function open(
 const LINGER_MS = 15_000;
 const LOOK_MS = 500;
 
-async function unused(ssh: SshDoor, bounds: ListenBounds, clock: Clock): Promise<void> {
+async function unused(
+  { ssh, targets }: { readonly ssh: SshDoor; readonly targets: TargetDoors },
+  bounds: ListenBounds,
+  clock: Clock,
+): Promise<void> {
   const patientUntil = clock.now() + LINGER_MS;
-  while (ssh.counts.inUse > 0 || (bounds.count > 0 && clock.now() < patientUntil)) {
+  while (ssh.counts.inUse > 0 || targets.count > 0 || (bounds.count > 0 && clock.now() < patientUntil)) {
     await sleep(clock, LOOK_MS);
   }
 }
@@ -190,12 +199,20 @@ function openDoors(options: ProxyOptions, recordings: ProxyRecordings) {
     recordings,
     allowsLoopback: isLoopback(config.webListenAddr),
   });
-  const memberDoor = openMemberDoor({ ...options, clock, record, protocol: PROXY_SSH_PROTOCOL });
+  const memberDoor = openMemberDoor({ ...options, clock, record, protocols: [PROXY_SSH_PROTOCOL] });
+  const targets = openTargetDoors({
+    ...options,
+    ...options.limits,
+    record,
+    agents: ssh.agents,
+    hostId: () => record()?.certificates.host_id ?? '',
+    ownAgent: options.ownAgent ?? (() => undefined),
+  });
   const upgrades: UpgradeTargets = {
     ssh: (stream, origin, settled) => acceptSshStream(stream, origin, settled, { clock, ssh }),
     auth: authDoor.accept,
   };
-  return { origins: new Origins(), authDoor, memberDoor, ssh, upgrades };
+  return { origins: new Origins(), authDoor, memberDoor, ssh, targets, upgrades };
 }
 
 const isLoopback = ({ host }: Address): boolean => /^127\.|^::1$|^localhost$/.test(host);

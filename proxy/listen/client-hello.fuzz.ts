@@ -9,6 +9,8 @@ export const fuzz = {
     helloBytes({ protocols: ['h2'] }),
     new Uint8Array(Buffer.from('SSH-2.0-OpenSSH_9.2\r\n')),
     new Uint8Array(Buffer.from('GET / HTTP/1.1\r\n')),
+    new Uint8Array(Buffer.from('0000001004d2162e0000000100000002', 'hex')),
+    new Uint8Array(Buffer.from('0000000804d2162f', 'hex')),
   ],
   run(input: Uint8Array): void {
     const whole = detect(input);

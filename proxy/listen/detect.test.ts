@@ -28,6 +28,19 @@ async function realHello(options: ConnectionOptions): Promise<Buffer> {
   return hello;
 }
 
+it('ok: first packets of PostgreSQL clients', () => {
+  const packet = (hex: string): Buffer => Buffer.from(hex, 'hex');
+  const asks = { '0000000804d2162f': 'tls', '0000000804d21630': 'gss', '0000002000030000': 'startup' };
+  for (const [hex, what] of Object.entries(asks)) {
+    expect(detect(packet(hex))).toEqual({ type: 'postgres', asks: what });
+    for (let length = 1; length < 8; length++)
+      expect(detect(packet(hex).subarray(0, length))).toBe('partial');
+  }
+  const cancel = packet('0000001004d2162e0000000100000002');
+  expect(detect(cancel.subarray(0, 15))).toBe('partial');
+  expect(detect(cancel)).toEqual({ type: 'postgres', asks: 'cancel' });
+});
+
 describe('TLS', () => {
   it('ok: the name and the protocols that real clients of both versions ask for', async () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -99,6 +112,10 @@ it.each([
   'get / HTTP/1.1',
   'SSX',
   'GETT',
-  '\0\0\0\x08',
+  '\0\x01',
+  '\0\0\0\x09\x04\xd2\x16\x2f',
+  '\0\0\0\x08\0\x03\0\0',
+  '\0\0\xff\xff\0\x03\0\0',
+  '\0\0\0\x11\x04\xd2\x16\x2e',
   'EHLO x',
 ])('refuses: %j', (text) => expect(detect(Buffer.from(text, 'latin1'))).toBe('unknown'));

@@ -3,6 +3,8 @@
 //   SSH-…                       the SSH door
 //   TLS, gatehouse-auth         passed on to auth unread
 //   TLS, gatehouse-proxy-ssh    ends here, with the certificate of the user: the SSH door
+//   TLS, gatehouse-db, …-app    ends here, with a certificate for a target: the doors of targets; so does `postgresql`
+//   PostgreSQL in clear         asks for TLS first: the same
 //   TLS, anything else          ends here: HTTP
 //   plain HTTP                  HTTP where a balancer ends TLS, else a hint to come back with TLS
 import type { Socket } from 'node:net';
@@ -18,6 +20,7 @@ import type { ListenerOptions } from './listener.ts';
 import type { Origin, Origins } from './origin.ts';
 import { acceptTls } from './tls/handshake.ts';
 import type { MemberDoor, ProvenUser } from './tls/member-door.ts';
+import { targetServiceOf, type TargetDoors } from '../target/doors.ts';
 
 export interface WebPortOptions {
   readonly clock: Clock;
@@ -29,6 +32,7 @@ export interface WebPortOptions {
   };
   readonly authDoor: Pick<AuthDoor, 'accept'>;
   readonly memberDoor: MemberDoor;
+  readonly targets: Pick<TargetDoors, 'tls' | 'postgres'>;
   readonly web: { accept(socket: Socket): void };
   /** The certificate for a name that a client asks for; undefined where something in front ends TLS. */
   readonly certificate: ((serverName: string) => SecureContext | undefined) | undefined;
@@ -69,6 +73,9 @@ export function acceptOnWebPort(options: WebPortOptions): ListenerOptions['accep
       case 'http':
         acceptHttp(socket, origin, settled, options);
         return;
+      case 'postgres':
+        options.targets.postgres(socket, origin, settled, spoken.asks);
+        return;
       case undefined:
         socket.destroy();
     }
@@ -82,7 +89,9 @@ function acceptHello(
   settled: () => void,
   options: WebPortOptions,
 ): void {
-  if (protocols.includes(AUTH_PROTOCOL)) options.authDoor.accept(socket, origin, settled);
+  const service = targetServiceOf(protocols);
+  if (service !== undefined) options.targets.tls(socket, origin, settled, service);
+  else if (protocols.includes(AUTH_PROTOCOL)) options.authDoor.accept(socket, origin, settled);
   else if (protocols.includes(PROXY_SSH_PROTOCOL)) void acceptMember(socket, origin, settled, options);
   else void acceptWeb(socket, origin, { serverName, settled }, options);
 }

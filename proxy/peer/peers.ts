@@ -92,12 +92,12 @@ export class Peers {
   async #dialThrough(
     peer: Resource<ProxySpec>,
     target: string,
-    { service, client }: TunnelRequest,
+    { service, client, timeoutMs = this.#options.timeoutMs }: TunnelRequest,
   ): Promise<ChannelPort> {
     const port = new ChannelPort();
     const opening = this.#open(peer, peerDial.encode({ service, client, target }), port);
     const late = Promise.withResolvers<never>();
-    const timer = this.#options.clock.after(this.#options.timeoutMs, () =>
+    const timer = this.#options.clock.after(timeoutMs, () =>
       late.reject(new GatehouseError('UNAVAILABLE', 'the other proxy gave no answer')),
     );
     try {

@@ -28,6 +28,7 @@ import { RelayKeys } from '../record/relay-keys.ts';
 import { SessionRelay } from '../record/relay.ts';
 import { Router } from '../route/router.ts';
 import { TunnelRegistry } from '../tunnel/registry.ts';
+import { agentDialer, type AgentDialer } from '../tunnel/agents.ts';
 import { Admission, type ProxyUser } from './admission.ts';
 import { readHolder, readOnce, type Holder } from './authenticate.ts';
 import { hostHandlers } from './host-handlers.ts';
@@ -81,6 +82,8 @@ export interface SshDoor {
    * old ones are found dead), and connections that would be missed if they ended now.
    */
   readonly counts: Readonly<Record<'connections' | 'tunnels' | 'tunnelConnections' | 'inUse', number>>;
+  /** Agents by their tunnels, here or at other proxies: databases and applications are reached by the same ones. */
+  readonly agents: AgentDialer;
   /** Agents are asked to go to another proxy; what is open stays. */
   drain(): void;
   /** Ends everything at once. */
@@ -102,6 +105,7 @@ interface Live {
 }
 
 class Door implements SshDoor {
+  readonly agents: AgentDialer;
   readonly #options: SshDoorOptions;
   readonly #key: ReturnType<typeof certifiedHostKey>;
   readonly #tunnels: TunnelRegistry;
@@ -135,6 +139,7 @@ class Door implements SshDoor {
       isLocked: (serverId) => lockInForce(view.locks(), { serverId }, clock.now()) !== undefined,
       ...(connectToPeer === undefined ? {} : { connectTo: connectToPeer }),
     });
+    this.agents = agentDialer(this.#tunnels, this.#peers);
     this.#refusals = new ProxyRefusals({ clock, hostId, emit: (event) => audit.emit(event) });
     const router = new Router({
       ...base,

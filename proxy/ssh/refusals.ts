@@ -20,6 +20,8 @@ export interface Denied {
   readonly remoteIp: string;
   /** What was asked for: `proxy`, or `node/NAME` as the user named it. */
   readonly resource: string;
+  /** Of the target. Default: ssh. */
+  readonly proto?: 'ssh' | 'db' | 'app';
   /** What the person is told. */
   readonly error: GatehouseError;
   /** For admins; never empty. */
@@ -53,7 +55,15 @@ export class ProxyRefusals {
   }
 
   /** Emits access.denied and session.rejected; returns the error for the person, with the id of the denial. */
-  denied({ identity, remoteAddress, remoteIp, resource, error, reasons }: Denied): GatehouseError {
+  denied({
+    identity,
+    remoteAddress,
+    remoteIp,
+    resource,
+    proto = 'ssh',
+    error,
+    reasons,
+  }: Denied): GatehouseError {
     if (!this.#denials.take(remoteIp)) return error;
     const { hostId, emit } = this.#options;
     const id = randomUUID();
@@ -61,7 +71,7 @@ export class ProxyRefusals {
     const base = {
       user,
       'addr.remote': remoteAddress,
-      proto: 'ssh',
+      proto,
       server_id: hostId(),
       denial_id: id,
       resource,

@@ -18,6 +18,8 @@ export interface TunnelRequest {
   readonly service: TunnelService;
   /** `ip:port` of the person's client. */
   readonly client: string;
+  /** How long the agent may take to accept it, where that is less than usual. */
+  readonly timeoutMs?: number;
 }
 
 export interface NewTunnel {
@@ -92,13 +94,13 @@ export class TunnelRegistry {
    * A channel to a service of the host; the caller splices it. NOT_FOUND when the host has no tunnel here, UNAVAILABLE
    * when it does not answer, ACCESS_DENIED when it refuses.
    */
-  async dial(hostId: string, { service, client }: TunnelRequest): Promise<ChannelPort> {
+  async dial(hostId: string, { service, client, timeoutMs }: TunnelRequest): Promise<ChannelPort> {
     const tunnels = (this.#tunnels.get(hostId) ?? NONE).filter(({ services }) => services.includes(service));
     let failure = new GatehouseError('NOT_FOUND', 'it has no tunnel at this proxy');
     for (const tunnel of tunnels.toReversed()) {
       const port = new ChannelPort();
       try {
-        return await this.#open(tunnel, port, dial.encode({ service, client }));
+        return await this.#open(tunnel, port, dial.encode({ service, client }), timeoutMs);
       } catch (error) {
         failure = error as GatehouseError;
       }
@@ -121,8 +123,14 @@ export class TunnelRegistry {
     for (const tunnels of this.#tunnels.values()) yield* tunnels;
   }
 
-  async #open(tunnel: Tunnel, port: ChannelPort, payload: Uint8Array): Promise<ChannelPort> {
-    const { clock, openTimeoutMs = 5000 } = this.#options;
+  async #open(
+    tunnel: Tunnel,
+    port: ChannelPort,
+    payload: Uint8Array,
+    timeoutMs?: number,
+  ): Promise<ChannelPort> {
+    const { clock } = this.#options;
+    const openTimeoutMs = timeoutMs ?? this.#options.openTimeoutMs ?? 5000;
     const late = Promise.withResolvers<never>();
     const timer = clock.after(openTimeoutMs, () => {
       // Nobody waits for it any more, and the tunnel itself is in doubt.

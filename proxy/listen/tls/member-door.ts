@@ -10,7 +10,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { parseIdentity, type UserIdentity } from '#core/identity.ts';
 import { acceptTls } from './handshake.ts';
-import { MEMBER_TLS } from './settings.ts';
+import { MEMBER_TLS, RESUMED_TLS } from './settings.ts';
 
 export interface MemberDoorOptions {
   readonly clock: Clock;
@@ -20,22 +20,41 @@ export interface MemberDoorOptions {
     tlsAuthorities(type: 'user'): readonly string[];
     x509Authorities(type: 'user'): readonly ParsedCertificate[];
   };
-  readonly protocol: string;
+  /** Of ALPN, in our order of preference; a client that names none of them gets no further, one that names nothing does. */
+  readonly protocols: readonly string[];
+  /**
+   * Clients may come again with a ticket of their last handshake, for five minutes: the certificate they showed then is in
+   * it, and is verified as if they had shown it now. Default false.
+   */
+  readonly takesTickets?: boolean;
 }
 
 export interface ProvenUser {
   readonly stream: TLSSocket;
   readonly identity: UserIdentity;
+  /** DER. */
+  readonly certificate: Uint8Array;
   /** When the certificate ends: the first millisecond at which it is no longer valid. */
   readonly validBefore: number;
 }
 
+/** TLS is spoken; whose certificate it was is not known yet. */
+export interface MemberStream {
+  readonly stream: TLSSocket;
+  /** UNAUTHENTICATED without a certificate, CERTIFICATE_INVALID with one that is not a user's of this cluster. */
+  identify(): Omit<ProvenUser, 'stream'>;
+}
+
 export interface MemberDoor {
+  /** Owns the socket until it returns. UNAUTHENTICATED when there is no TLS, UNAVAILABLE before the proxy has joined. */
+  handshake(socket: Socket): Promise<MemberStream>;
   /** Owns the socket. UNAUTHENTICATED without a certificate, CERTIFICATE_INVALID with one that is not a user's of this cluster. */
   accept(socket: Socket): Promise<ProvenUser>;
 }
 
-export function openMemberDoor({ clock, record, view, protocol }: MemberDoorOptions): MemberDoor {
+export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
+  const { clock, record, view, takesTickets = false } = options;
+  const ALPNProtocols = [...options.protocols];
   let known:
     | { readonly of: HostRecord; readonly authorities: string; readonly context: SecureContext }
     | undefined;
@@ -44,21 +63,27 @@ export function openMemberDoor({ clock, record, view, protocol }: MemberDoorOpti
     if (current === undefined) throw new GatehouseError('UNAVAILABLE', 'this proxy has not joined yet');
     const authorities = view.tlsAuthorities('user').join('');
     if (known?.of !== current || known.authorities !== authorities) {
-      known = { of: current, authorities, context: contextOf(current, view.tlsAuthorities('user')) };
+      const context = contextOf(current, view.tlsAuthorities('user'), takesTickets);
+      known = { of: current, authorities, context };
     }
     return known.context;
   };
+  const handshake = async (socket: Socket): Promise<MemberStream> => {
+    const secureContext = contextNow();
+    const stream = await acceptTls(
+      socket,
+      // What a bad certificate is answered with is said in the protocol above.
+      { secureContext, ALPNProtocols, requestCert: true, rejectUnauthorized: false },
+      clock,
+    );
+    return { stream, identify: () => identify(stream, view, clock.now()) };
+  };
   return {
+    handshake,
     async accept(socket) {
-      const secureContext = contextNow();
-      const stream = await acceptTls(
-        socket,
-        // What a bad certificate is answered with is said in the protocol above.
-        { secureContext, ALPNProtocols: [protocol], requestCert: true, rejectUnauthorized: false },
-        clock,
-      );
+      const { stream, identify: prove } = await handshake(socket);
       try {
-        return { stream, ...identify(stream, view, clock.now()) };
+        return { stream, ...prove() };
       } catch (error) {
         stream.destroy();
         throw error;
@@ -67,10 +92,14 @@ export function openMemberDoor({ clock, record, view, protocol }: MemberDoorOpti
   };
 }
 
-function contextOf(record: HostRecord, userAuthorities: readonly string[]): SecureContext {
+function contextOf(
+  record: HostRecord,
+  userAuthorities: readonly string[],
+  takesTickets: boolean,
+): SecureContext {
   const { tls_certificate: certificate, tls_authorities: authorities } = record.certificates;
   return createSecureContext({
-    ...MEMBER_TLS,
+    ...(takesTickets ? RESUMED_TLS : MEMBER_TLS),
     key: record.tls_private_key,
     cert: [certificate, ...authorities.host.slice(0, 1)].join(''),
     // Only names for the client to choose its certificate by; `identify` does the checking.
@@ -82,12 +111,12 @@ function identify(
   stream: TLSSocket,
   view: MemberDoorOptions['view'],
   now: number,
-): { identity: UserIdentity; validBefore: number } {
+): Omit<ProvenUser, 'stream'> {
   const shown = stream.getPeerX509Certificate();
   if (shown === undefined) throw new GatehouseError('UNAUTHENTICATED', 'no certificate was shown');
   const der = new Uint8Array(shown.raw);
   const identity = parseIdentity(identityOfCertificate(parseX509(der)));
-  const certificate = verifyX509(der, {
+  const { notAfter } = verifyX509(der, {
     authorities: view.x509Authorities('user'),
     purpose: 'clientAuth',
     now,
@@ -95,5 +124,5 @@ function identify(
   if (identity.kind !== 'user' || identity.cluster !== view.clusterName()) {
     throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate is not of a user of this cluster');
   }
-  return { identity, validBefore: certificate.notAfter + 1000 };
+  return { identity, certificate: der, validBefore: notAfter + 1000 };
 }

@@ -28,4 +28,11 @@ export const MEMBER_TLS: SecureContextOptions = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET,
 };
 
+/** Where a client may come again without showing its certificate: tickets of this context alone, which hold it. */
+export const RESUMED_TLS: SecureContextOptions = {
+  ...WEB_TLS,
+  sessionIdContext: 'gatehouse-target',
+  sessionTimeout: 300,
+};
+
 export const HANDSHAKE_MS = 10_000;
