@@ -89,7 +89,7 @@ export function parseTargetHeader(json: Uint8Array): TargetHeader {
  */
 export function readTargetHeader(stream: Duplex, limits: HeaderLimits): Promise<TargetHeader> {
   return new Promise((resolve, reject) => {
-    let length: number | undefined;
+    let bytes: Buffer = Buffer.alloc(0);
     const settle = (run: () => void): void => {
       timer.cancel();
       stream.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onEnd);
@@ -98,18 +98,17 @@ export function readTargetHeader(stream: Duplex, limits: HeaderLimits): Promise<
     const fail = (error: unknown): void => settle(() => reject(error as Error));
     const onEnd = (): void => fail(unavailable('the connection ended before its header'));
     const onReadable = (): void => {
+      for (let part = read(stream); part !== null; part = read(stream)) {
+        bytes = bytes.length === 0 ? part : Buffer.concat([bytes, part]);
+      }
       try {
-        if (length === undefined) {
-          const head = take(stream, LENGTH_BYTES);
-          if (head === undefined) return;
-          length = head.readUInt32BE();
-          if (length === 0 || length > MAX_TARGET_HEADER_BYTES)
-            throw malformed('its length is out of bounds');
-        }
-        const json = take(stream, length);
-        if (json === undefined) return;
-        const header = parseTargetHeader(json);
-        settle(() => resolve(header));
+        const end = frameEnd(bytes);
+        if (end === undefined || bytes.length < end) return;
+        const header = parseTargetHeader(bytes.subarray(LENGTH_BYTES, end));
+        settle(() => {
+          if (bytes.length > end) stream.unshift(bytes.subarray(end));
+          resolve(header);
+        });
       } catch (error) {
         fail(error);
       }
@@ -121,14 +120,14 @@ export function readTargetHeader(stream: Duplex, limits: HeaderLimits): Promise<
   });
 }
 
-/** Exactly so many bytes, or undefined until they are there; never the fewer that a stream gives at its end. */
-function take(stream: Duplex, length: number): Buffer | undefined {
-  if (stream.readableLength < length) {
-    // Asks for more than its high-water mark, if need be.
-    stream.read(0);
-    return undefined;
-  }
-  return (stream.read(length) as Buffer | null) ?? undefined;
+const read = (stream: Duplex): Buffer | null => stream.read() as Buffer | null;
+
+/** Where the frame ends; undefined until its length is there. */
+function frameEnd(bytes: Buffer): number | undefined {
+  if (bytes.length < LENGTH_BYTES) return undefined;
+  const length = bytes.readUInt32BE();
+  if (length === 0 || length > MAX_TARGET_HEADER_BYTES) throw malformed('its length is out of bounds');
+  return LENGTH_BYTES + length;
 }
 
 function parseObject(json: Uint8Array): object {
