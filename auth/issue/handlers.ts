@@ -1,5 +1,6 @@
 // The routes that give certificates to those who are members already.
 import { decideImpersonation } from '#core/access/impersonate.ts';
+import { databaseClientCertificate } from '#core/api/database.ts';
 import { reissue, signDatabase, signSshd, signUser } from '#core/api/login.ts';
 import { relayHost, relayUser } from '#core/api/relay.ts';
 import { parseDuration } from '#core/duration.ts';
@@ -13,6 +14,7 @@ import { denial } from '../guard/refusals.ts';
 import { handler, type Handler } from '../routes/handler.ts';
 import type { IssueContext } from './context.ts';
 import { issueDatabase } from './database.ts';
+import { issueDatabaseClient } from './database-client.ts';
 import { requireHolder } from './holder.ts';
 import { issueSshd } from './sshd.ts';
 import { isRelayRefusal, issueRelayHost, issueRelayUser, type RelayCertificate } from './relay.ts';
@@ -147,6 +149,22 @@ const relayUserHandler = handler({
     ),
 });
 
+const databaseClientHandler = handler({
+  endpoint: databaseClientCertificate,
+  access: { to: 'host', roles: ['db'] },
+  async handle(context, caller, request) {
+    const { identity, address } = caller;
+    const resource = `db/${request.service}`;
+    if (identity?.kind !== 'host') throw notForThisCaller(context, caller, 'db-client', resource);
+    try {
+      return await issueDatabaseClient(context, { ...request, hostId: identity.host_id, address });
+    } catch (error) {
+      if (!isCode(error, 'ACCESS_DENIED')) throw error;
+      throw denial(context, caller, { action: 'db-client', resource, reasons: [error.message] });
+    }
+  },
+});
+
 export const ISSUE_HANDLERS: readonly Handler[] = [
   reissueHandler,
   signUserHandler,
@@ -154,6 +172,7 @@ export const ISSUE_HANDLERS: readonly Handler[] = [
   signSshdHandler,
   relayHostHandler,
   relayUserHandler,
+  databaseClientHandler,
 ];
 
 /** ACCESS_DENIED unless what is left of the caller's roles may impersonate the user with all of its roles. */

@@ -1,0 +1,148 @@
+// Client certificates for databases: for whom, for which account, by which agent, and never without a person.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { databaseClientCertificate } from '#core/api/database.ts';
+import { identityOfCertificate } from '#core/certs/x509/identity.ts';
+import { parseX509 } from '#core/certs/x509/parse.ts';
+import { derFromPem } from '#core/certs/x509/pem.ts';
+import { verifyX509 } from '#core/certs/x509/verify.ts';
+import type { Identity, UserIdentity } from '#core/identity.ts';
+import { callerOf, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
+import { makeResource, makeRole, makeUser } from '#test/kit/state.ts';
+import { issueUser } from './user.ts';
+import { ISSUE_HANDLERS } from './handlers.ts';
+import { forUser, validUntil } from './modifiers.ts';
+import { makePlan, startPlan } from './plan.ts';
+import { signPlan } from './sign.ts';
+import { readTlsKey } from './subject-keys.ts';
+
+const AGENT = '11111111-2222-4333-8444-555555555555';
+const HOST: Identity = { kind: 'host', cluster: CLUSTER, host_id: AGENT, name: 'a', roles: ['db'] };
+const MINUTE = 60_000;
+
+let test: TestAuth;
+beforeEach(async () => {
+  test = await startTestAuth();
+  const allow = { db_labels: { '*': '*' }, db_users: ['alice', 'reader'], db_names: ['shop'] };
+  const database = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: 'orders' },
+    spec: { protocol: 'postgres', uri: 'db.example.com:5432', admin_user: { name: 'maker' } },
+  };
+  await put(
+    makeRole('db', allow),
+    makeRole('makes', allow, { create_db_user_mode: 'keep' }),
+    makeUser('joe', ['db']),
+    makeUser('ann', ['makes']),
+    makeResource('db_server', `orders.${AGENT}`, { host_id: AGENT, hostname: 'a', database }),
+  );
+});
+afterEach(() => test.close());
+
+type Stored = ReturnType<typeof makeResource>;
+const put = async (...resources: Stored[]): Promise<void> => {
+  await test.state.write(resources.map((resource) => ({ do: 'put', resource })));
+};
+
+async function shown(name: string, more: Partial<UserIdentity> = {}, minutes = 30): Promise<string> {
+  const user = test.state.get('user', name) as Stored & { spec: { uid?: string; roles: string[] } };
+  const now = test.clock.now();
+  const identity: UserIdentity = {
+    kind: 'user',
+    cluster: CLUSTER,
+    name,
+    ...(user.spec.uid === undefined ? {} : { uid: user.spec.uid }),
+    roles: user.spec.roles,
+    traits: {},
+    logins: [],
+    usage: 'db',
+    route_to_database: { service: 'orders', protocol: 'postgres' },
+    session_expires: new Date(now + minutes * MINUTE).toISOString(),
+    ...more,
+  };
+  const plan = makePlan(
+    startPlan('user', { tls: readTlsKey(makeKeyTexts().tls_public_key) }, now),
+    [forUser(identity), validUntil(now + minutes * MINUTE)],
+    [],
+  );
+  const { tls } = await signPlan(test.context, plan, { type: 'user', method: 'test' });
+  test.events.length = 0;
+  return Buffer.from(derFromPem(tls)).toString('base64');
+}
+
+async function call(request: object, caller: Identity = HOST): Promise<{ tls_certificate: string }> {
+  const found = ISSUE_HANDLERS.find((one) => one.endpoint.path === databaseClientCertificate.path)!;
+  const { tls_public_key } = makeKeyTexts();
+  const whole = { service: 'orders', account: 'alice', database: 'shop', admin: false, tls_public_key };
+  const answer = await found.handle(test.context, callerOf(caller), { ...whole, ...request }, {});
+  return answer as { tls_certificate: string };
+}
+
+describe('client certificates for databases', () => {
+  it('ok: the account as common name, from the authority of databases, no longer than the person may', async () => {
+    const { tls_certificate } = await call({ certificate: await shown('joe') });
+    const der = derFromPem(tls_certificate);
+    const authorities = test.authorities
+      .publicPart('db')
+      .tlsCertificates.map((pem) => parseX509(derFromPem(pem)));
+    const certificate = verifyX509(der, { authorities, purpose: 'clientAuth', now: test.clock.now() });
+    expect(certificate.subject.commonName).toBe('alice');
+    expect(certificate.notAfter).toBeLessThanOrEqual(test.clock.now() + 30 * MINUTE);
+    expect(test.events).toMatchObject([
+      { event: 'cert.create', method: 'db-client', user: 'joe', host_id: AGENT },
+    ]);
+  });
+
+  it('S8 it is no identity of the cluster, and good for no server', async () => {
+    const { tls_certificate } = await call({ certificate: await shown('joe') });
+    const der = derFromPem(tls_certificate);
+    expect(() => identityOfCertificate(parseX509(der))).toThrow();
+    const authorities = test.authorities
+      .publicPart('db')
+      .tlsCertificates.map((pem) => parseX509(derFromPem(pem)));
+    expect(() => verifyX509(der, { authorities, purpose: 'serverAuth', now: test.clock.now() })).toThrow();
+  });
+
+  it('S8 refuses: certificates of persons that are not for this database', async () => {
+    const refused = (certificate: string): Promise<void> =>
+      expect(call({ certificate })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    await refused(await shown('joe', { usage: 'app' }));
+    await refused(await shown('joe', { route_to_database: { service: 'other', protocol: 'postgres' } }));
+    const plain = await issueUser(test.context, { user: 'joe', keys: makeKeyTexts(), method: 'login' });
+    await refused(Buffer.from(derFromPem(plain.tls_certificate)).toString('base64'));
+    const narrowed = { service: 'orders', protocol: 'postgres', username: 'reader' };
+    await refused(await shown('joe', { route_to_database: narrowed }));
+    expect(test.events.filter(({ event }) => event === 'access.denied').length).toBeGreaterThan(0);
+  });
+
+  it('refuses: S18 accounts, databases and agents that nobody granted', async () => {
+    const certificate = await shown('joe');
+    const refused = (request: object, code = 'ACCESS_DENIED'): Promise<void> =>
+      expect(call({ certificate, ...request })).rejects.toMatchObject({ code });
+    await refused({ account: 'postgres' });
+    await refused({ account: 'Alice' });
+    await refused({ database: 'postgres' });
+    await refused({ account: 'maker', admin: true });
+    await refused({ service: 'other' });
+    const other: Identity = { ...HOST, host_id: '22222222-2222-4333-8444-555555555555' } as Identity;
+    await expect(call({ certificate }, other)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(call({ certificate: 'AAAA' })).rejects.toThrow();
+  });
+
+  it('S16 refuses: after its end, and when the person is locked or gone', async () => {
+    const certificate = await shown('joe', {}, 5);
+    test.clock.step(6 * MINUTE);
+    await expect(call({ certificate })).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID' });
+    const fresh = await shown('joe');
+    await put(makeResource('lock', 'l1', { target: { user: 'joe' } }));
+    await expect(call({ certificate: fresh })).rejects.toMatchObject({ code: 'LOCKED' });
+  });
+
+  it('ok: the admin account, for people whose accounts are made, and no other account that way', async () => {
+    const certificate = await shown('ann');
+    await expect(call({ certificate, account: 'maker', admin: true })).resolves.toBeDefined();
+    await expect(call({ certificate, account: 'postgres', admin: true })).rejects.toMatchObject({
+      code: 'ACCESS_DENIED',
+    });
+  });
+});
