@@ -4,8 +4,8 @@ import { GatehouseError } from '#core/errors/error.ts';
 import { check, formatProblem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 
-/** `exec` is a command without a terminal. */
-export const RECORDING_KINDS = ['interactive', 'exec'] as const;
+/** `exec` is a command without a terminal; `database` has queries, as events. */
+export const RECORDING_KINDS = ['interactive', 'exec', 'database'] as const;
 export type RecordingKind = (typeof RECORDING_KINDS)[number];
 
 /** Why there is nothing after the end: `interrupted` when the recording host died and its spool was found later. */
@@ -33,7 +33,10 @@ const facts = {
   cluster_name: name,
   /** Id of the host that records: the node itself, or a proxy. */
   recorded_by: name,
-  protocol: s.enumOf(['ssh']),
+  protocol: s.enumOf(['ssh', 'postgres', 'app']),
+  /** Of databases: the resource, and the database within the server. */
+  db_service: s.optional(name),
+  db_name: s.optional(name),
   command: s.optional(s.string({ maxLength: MAX_COMMAND_CHARACTERS })),
   term: s.optional(name),
   /** Columns and rows at the start, as `80:25`. */

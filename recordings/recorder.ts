@@ -32,8 +32,11 @@ export interface SessionRecorder {
   /** The error output of a command without a terminal; as `output`. */
   stderr(bytes: Uint8Array): boolean;
   resize(columns: number, rows: number): void;
-  /** Something worth seeing in a replay, as the audit event of that name says it; at most 32 KiB as JSON. */
-  event(name: string, fields: Readonly<Record<string, unknown>>): void;
+  /**
+   * Something worth seeing in a replay, as the audit event of that name says it; at most 32 KiB as JSON. False: no more
+   * until `drained()`, for those who tell of all that happens.
+   */
+  event(name: string, fields: Readonly<Record<string, unknown>>): boolean;
   /** Resolves when output may go on; also when the recording has failed or ended. */
   drained(): Promise<void>;
   /** Resolves once all that was recorded so far is on stable storage. Rejects as `failed` does. */

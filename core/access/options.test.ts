@@ -21,6 +21,7 @@ describe('merging options', () => {
         disconnectExpiredCert: false,
         pinSourceIp: false,
         recordSsh: 'best_effort',
+        recordTarget: 'best_effort',
         recordDesktop: true,
         certFormat: 'standard',
         enhancedRecording: ['command', 'network'],

@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly maxSessions?: number;
   readonly lockMode?: 'strict' | 'best_effort';
   readonly recordSsh: RecordingMode;
+  /** Sessions of databases. */
+  readonly recordTarget: RecordingMode;
   readonly recordDesktop: boolean;
   readonly certFormat: 'standard' | 'oldssh';
   readonly enhancedRecording: readonly string[];
@@ -80,6 +82,11 @@ export function mergeSessionOptions(roles: readonly RoleOptions[]): SessionOptio
     recordSsh: strictest(
       RECORDING_MODES,
       roles.map((options) => options.record_session?.ssh ?? options.record_session?.default ?? 'best_effort'),
+      'best_effort',
+    ),
+    recordTarget: strictest(
+      RECORDING_MODES,
+      roles.map((options) => options.record_session?.default ?? 'best_effort'),
       'best_effort',
     ),
     recordDesktop: none || roles.some((options) => recordsDesktop(options)),

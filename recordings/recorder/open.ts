@@ -114,10 +114,13 @@ class Recorder implements SessionRecorder {
     this.#add('resize', this.#size);
   }
 
-  event(name: string, fields: Readonly<Record<string, unknown>>): void {
+  event(name: string, fields: Readonly<Record<string, unknown>>): boolean {
     const data = Buffer.from(JSON.stringify({ name, fields }));
     const fits = data.length <= MAX_EVENT_BYTES;
-    this.#add('event', fits ? data : Buffer.from(JSON.stringify({ name, fields: { truncated: true } })));
+    const isLost = this.#outcome === undefined && this.#writer.unwritten > MAX_UNWRITTEN;
+    if (isLost) this.#overflowed();
+    else this.#add('event', fits ? data : Buffer.from(JSON.stringify({ name, fields: { truncated: true } })));
+    return this.#writer.unwritten < HIGH_WATER;
   }
 
   drained(): Promise<void> {

@@ -423,7 +423,7 @@ describe('recordings', () => {
         return true;
       },
       resize: () => {},
-      event: () => {},
+      event: () => true,
       drained: () => Promise.resolve(),
       flush: () => Promise.resolve(),
       end: () => {
