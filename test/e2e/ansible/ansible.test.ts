@@ -1,13 +1,13 @@
 // Ansible with 50 forks on a cluster of real processes: servers with an agent and servers with a plain sshd, one connection
 // to the proxy for all, the inventory of `gate ls`. All succeed, storage and memory stay small. Needs root, sshd, python3, PyPI.
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeAccount } from '#test/kit/account.ts';
 import { ansibleFolder } from '#test/kit/ansible.ts';
 import { CLUSTER, must, NODE, startCluster, type Person, type TestCluster } from '#test/kit/cluster.ts';
-import { freePort } from '#test/kit/daemon.ts';
+import { startPlainSshd, type PlainSshd } from '#test/kit/plain-sshd.ts';
 import { tempFolder } from '#test/kit/temp.ts';
 import { until } from '#test/kit/until.ts';
 
@@ -25,58 +25,26 @@ const account = makeAccount();
 let bin: string;
 let cluster: TestCluster;
 let alice: Person;
-let sshd: ChildProcess;
+let sshd: PlainSshd;
 
 beforeAll(async () => {
   bin = ansibleFolder();
   cluster = await startCluster();
   alice = await cluster.person('alice', ['access'], [account.name]);
-  await startServers();
+  // One sshd that has the names of twenty servers.
+  sshd = await startPlainSshd(cluster, {
+    names: Array.from({ length: PLAIN }, (_, i) => plainName(i)),
+    at,
+    labels: { os: 'old' },
+    more: ['MaxStartups 200', 'MaxSessions 100'],
+  });
   writeFiles();
 }, 240_000);
 afterAll(async () => {
-  sshd?.kill();
+  sshd?.stop();
   await cluster?.stop();
   account.remove();
 });
-
-/** One sshd that has the names of twenty servers. */
-async function startServers(): Promise<void> {
-  const port = await freePort();
-  const names = Array.from({ length: PLAIN }, (_, i) => plainName(i));
-  const out = `--out=${at('host')}`;
-  must(await cluster.gatectl('auth', 'sign', '--format=openssh', `--host=${names.join(',')}`, out));
-  writeFileSync(at('user-ca.pub'), must(await cluster.gatectl('auth', 'export', '--type=user')));
-  writeFileSync(
-    at('sshd.conf'),
-    `Port ${port}
-ListenAddress 127.0.0.1
-HostKey ${at('host')}
-HostCertificate ${at('host')}-cert.pub
-TrustedUserCAKeys ${at('user-ca.pub')}
-AuthorizedKeysFile none
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-PidFile none
-StrictModes no
-MaxStartups 200
-MaxSessions 100
-Subsystem sftp internal-sftp
-`,
-  );
-  mkdirSync('/run/sshd', { recursive: true });
-  sshd = spawn('/usr/sbin/sshd', ['-D', '-f', at('sshd.conf')], { stdio: 'ignore' });
-  const documents = names.map(
-    (name) => `kind: node
-version: v2
-sub_kind: openssh
-metadata: {name: ${name}, labels: {env: test, os: old}}
-spec: {hostname: ${name}, addr: "127.0.0.1:${port}"}
-`,
-  );
-  await cluster.apply(documents.join('---\n'));
-}
 
 /** As in docs/guide/ansible.md, for many servers at once: all of them through one connection to the proxy. */
 function writeFiles(): void {

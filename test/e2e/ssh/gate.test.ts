@@ -1,57 +1,24 @@
 // The rows of `gate` in the matrix: ssh, scp and sftp of its own, to a node that is dialed, one behind NAT and a plain sshd.
 // Needs root, for the account that is logged in to, and sshd.
-import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { must, NODE } from '#test/kit/cluster.ts';
-import { freePort } from '#test/kit/daemon.ts';
+import { startPlainSshd, type PlainSshd } from '#test/kit/plain-sshd.ts';
 import { until } from '#test/kit/until.ts';
 import { BEHIND_NAT, openSshHouse, type SshHouse } from './house.ts';
 
 const PLAIN = 'legacy-1';
 let house: SshHouse;
-let plain: ChildProcess;
+let plain: PlainSshd;
 
 beforeAll(async () => {
   house = await openSshHouse();
-  plain = await startPlain();
+  plain = await startPlainSshd(house.cluster, { names: [PLAIN], at: (file) => house.path(file) });
 }, 120_000);
 afterAll(async () => {
-  plain?.kill();
+  plain?.stop();
   await house?.stop();
 });
-
-/** A server that is enrolled as docs/guide/openssh.md says, and nothing more. */
-async function startPlain(): Promise<ChildProcess> {
-  const { cluster, path } = house;
-  const port = await freePort();
-  const signed = `--out=${path('plain')}`;
-  must(await cluster.gatectl('auth', 'sign', '--format=openssh', `--host=${PLAIN}`, signed));
-  writeFileSync(path('user-ca.pub'), must(await cluster.gatectl('auth', 'export', '--type=user')));
-  writeFileSync(
-    path('sshd.conf'),
-    `Port ${port}
-ListenAddress 127.0.0.1
-HostKey ${path('plain')}
-HostCertificate ${path('plain')}-cert.pub
-TrustedUserCAKeys ${path('user-ca.pub')}
-AuthorizedKeysFile none
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-PidFile none
-StrictModes no
-Subsystem sftp internal-sftp
-`,
-  );
-  await cluster.apply(`kind: node
-version: v2
-sub_kind: openssh
-metadata: {name: ${PLAIN}, labels: {env: test}}
-spec: {hostname: ${PLAIN}, addr: "127.0.0.1:${port}"}
-`);
-  return spawn('/usr/sbin/sshd', ['-D', '-f', path('sshd.conf')], { stdio: 'ignore' });
-}
 
 const at = (host: string): string => `${house.account.name}@${host}`;
 
