@@ -1,0 +1,182 @@
+// The header lines of a request as the application gets them, and of a reply as the person does. What says who somebody
+// is, or where a request comes from, is taken off and written anew here: an application believes these lines (S19). Pure.
+import { compileTemplate, isTemplate, type Template } from '#core/access/templates.ts';
+import { isCode } from '#core/errors/error.ts';
+import type { UserIdentity } from '#core/identity.ts';
+import { appHeader, type AppSpec } from '#kinds/app/kind.ts';
+import { makeField, type Field } from '#wire/http1/head.ts';
+
+/** The token that says who uses the application. */
+export const ASSERTION = 'gatehouse-jwt-assertion';
+const JWT_VARIABLE = '{{internal.jwt}}';
+/** Cookies with this beginning are between browsers and the proxy. */
+export const OWN_COOKIES = '__Host-gatehouse';
+
+/** Lines that applications take for the word of whoever stands in front of them. */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-originating-ip',
+  'x-remote-ip',
+  'x-remote-addr',
+  'x-remote-user',
+  'remote-user',
+  'x-user',
+  'x-username',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-host',
+  'x-rewrite-url',
+  'x-host',
+  'true-client-ip',
+  'fastly-client-ip',
+  'x-http-method-override',
+  'x-webauth-user',
+]);
+const FORBIDDEN_PREFIXES = [
+  'x-forwarded',
+  'x-gatehouse',
+  'gatehouse-',
+  'x-teleport',
+  'teleport-',
+  'cf-',
+  'x-amzn-oidc-',
+  'x-goog-iap-',
+  'x-goog-authenticated-',
+  'x-ms-client-principal',
+  'x-auth-request-',
+  'x-envoy-',
+  'x-ssl-client-',
+  'ssl-client-',
+  'x-client-cert',
+  'x-forwarded-client-cert',
+];
+
+/** Whether a line may not come from a client. Applications behind CGI take `_` for `-`. */
+export function isForbidden(name: string): boolean {
+  const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
+  return FORBIDDEN.has(plain) || FORBIDDEN_PREFIXES.some((prefix) => plain.startsWith(prefix));
+}
+
+export interface RequestRules {
+  /** Of the target, as its URL has it. */
+  readonly host: string;
+  /** Set in every request, whatever the client sends: lower-case name, name, and how its values are made. */
+  readonly set: readonly HeaderRule[];
+}
+
+interface HeaderRule {
+  readonly name: string;
+  readonly text: string;
+  readonly values: (identity: UserIdentity, token: string | undefined) => readonly string[];
+}
+
+/** Reads the settings of an application once. Lines with a template that cannot be used are left out, and told. */
+export function requestRules(
+  app: Pick<AppSpec, 'uri' | 'rewrite'>,
+  onBad: (header: string, why: string) => void,
+): RequestRules {
+  const set: HeaderRule[] = [];
+  for (const entry of app.rewrite?.headers ?? []) {
+    const header = appHeader(entry);
+    if (header === undefined) continue;
+    try {
+      set.push({ name: header.name.toLowerCase(), text: header.name, values: valuesOf(header.value) });
+    } catch (error) {
+      onBad(header.name, isCode(error) ? error.message : 'it cannot be used');
+    }
+  }
+  return { host: new URL(app.uri).host, set };
+}
+
+function valuesOf(text: string): HeaderRule['values'] {
+  if (text.includes(JWT_VARIABLE)) {
+    return (_identity, token) => (token === undefined ? [] : [text.replaceAll(JWT_VARIABLE, token)]);
+  }
+  if (!isTemplate(text)) return () => [text];
+  const template: Template = compileTemplate(text);
+  return ({ traits }) => template.expand(traits);
+}
+
+export interface Person {
+  readonly identity: UserIdentity;
+  /** Without a port. */
+  readonly address: string;
+  /** Host by which browsers know the application. */
+  readonly publicAddr: string;
+}
+
+/** The lines of ours in each request of a person; `token` is the one for the application, where it could be had. */
+export function ownFields(
+  rules: RequestRules,
+  { identity, address, publicAddr }: Person,
+  token: string | undefined,
+): readonly Field[] {
+  const fields: Field[] = [];
+  const names = new Set(rules.set.map(({ name }) => name));
+  const add = (text: string, value: string): void => {
+    if (!names.has(text.toLowerCase())) fields.push(makeField(text, value));
+  };
+  add('Host', rules.host);
+  add('X-Forwarded-For', address);
+  add('X-Forwarded-Proto', 'https');
+  if (publicAddr !== '') add('X-Forwarded-Host', publicAddr);
+  add('X-Real-IP', address);
+  if (token !== undefined) add(ASSERTION, token);
+  for (const { text, values } of rules.set) {
+    // A trait is somebody's text: what cannot stand in a line is left out.
+    for (const value of values(identity, token)) if (isSendable(value)) fields.push(makeField(text, value));
+  }
+  return fields;
+}
+
+const isSendable = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]{0,8192}$/.test(value);
+
+/** Names that the client may not set because they are set here. */
+export function setNames(own: readonly Field[]): ReadonlySet<string> {
+  return new Set(own.map(({ name }) => name));
+}
+
+/** The client's line as it goes on; undefined when it does not. */
+export function clientField(field: Field, own: ReadonlySet<string>): Field | undefined {
+  if (own.has(field.name) || isForbidden(field.name)) return undefined;
+  return field.name === 'cookie' ? withoutOwnCookies(field) : field;
+}
+
+function withoutOwnCookies(field: Field): Field | undefined {
+  if (!field.value.includes(OWN_COOKIES)) return field;
+  const kept = field.value.split(';').filter((cookie) => !cookie.trim().startsWith(OWN_COOKIES));
+  return kept.length === 0 ? undefined : { ...field, value: kept.join(';').trim() };
+}
+
+/** The lines of a reply: no cookie that is ours to set, no other door, and redirects stay at the public address. */
+export function replyFields(fields: readonly Field[], redirectHosts: ReadonlySet<string>): readonly Field[] {
+  let isPlain = true;
+  for (const { name } of fields)
+    if (name === 'location' || name === 'set-cookie' || name === 'alt-svc') isPlain = false;
+  if (isPlain) return fields;
+  return fields.flatMap((field) => {
+    if (field.name === 'alt-svc') return [];
+    if (field.name === 'set-cookie') return field.value.trimStart().startsWith(OWN_COOKIES) ? [] : [field];
+    return field.name === 'location'
+      ? [{ ...field, value: locationOf(field.value, redirectHosts) }]
+      : [field];
+  });
+}
+
+/** A path of the same origin in place of a URL that only the agent can reach. */
+function locationOf(value: string, hosts: ReadonlySet<string>): string {
+  const url = URL.parse(value);
+  if (url === null || !(hosts.has(url.host) || hosts.has(url.hostname))) return value;
+  const path = `${url.pathname}${url.search}${url.hash}`;
+  // Two slashes would be another host.
+  return path.startsWith('//') ? `/.${path}` : path;
+}
+
+/** Hosts whose redirects lead through the public address. */
+export function redirectHosts({ uri, rewrite }: Pick<AppSpec, 'uri' | 'rewrite'>): ReadonlySet<string> {
+  return new Set([new URL(uri).host, ...(rewrite?.redirect ?? []).map((host) => host.toLowerCase())]);
+}
