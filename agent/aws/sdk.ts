@@ -102,7 +102,7 @@ class LazySdk implements Sdk {
     }
   }
 
-  #clientConfig(): STSClientConfig {
+  #clientConfig(): Pick<STSClientConfig, 'maxAttempts' | 'endpoint' | 'requestHandler'> & object {
     const endpoint = this.#environment['AWS_ENDPOINT_URL_STS'] || this.#environment['AWS_ENDPOINT_URL'];
     return {
       maxAttempts: ATTEMPTS,
