@@ -177,10 +177,12 @@ export class ClusterReconciler {
   ): Decision {
     if (isHeld) return hold(memory.rollout, seen);
     const { timeoutSeconds, rollback } = plan.spec.upgrade;
+    const { drainSeconds } = plan.spec.proxy;
     const wish = {
       revisions: { auth: wanted.auth.name, proxy: wanted.proxy.name },
       attempt: object.metadata.annotations?.[RETRY_ANNOTATION] ?? '',
-      timeoutMs: timeoutSeconds * 1000,
+      // A proxy that is replaced keeps its place until its sessions have ended.
+      timeoutMs: { auth: timeoutSeconds * 1000, proxy: (timeoutSeconds + drainSeconds) * 1000 },
       rollback,
     };
     return decide(memory.rollout, wish, seen, this.#options.context.clock.now());

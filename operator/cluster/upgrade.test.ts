@@ -18,7 +18,7 @@ const TIMEOUT_MS = 600_000;
 const wish = (auth: string, proxy: string, more: Partial<Wish> = {}): Wish => ({
   revisions: { auth, proxy },
   attempt: '',
-  timeoutMs: TIMEOUT_MS,
+  timeoutMs: { auth: TIMEOUT_MS, proxy: TIMEOUT_MS },
   rollback: true,
   ...more,
 });
@@ -337,3 +337,13 @@ function run(world: World, wanted: Wish): void {
   }
   world.now += TIMEOUT_MS / 5;
 }
+
+it('ok: each step has a time of its own', () => {
+  const moving = { step: 'proxy', revision: 'p2', since: 0, pods: 0 } as const;
+  const timeoutMs = { auth: TIMEOUT_MS, proxy: 2 * TIMEOUT_MS };
+  const seen = { auth: at('a1'), proxy: at('p2', 'rolling') };
+  const decided = (now: number): Decision =>
+    decide({ ...settled, moving }, wish('a1', 'p2', { timeoutMs }), seen, now);
+  expect(decided(TIMEOUT_MS)).toMatchObject({ again: TIMEOUT_MS, targets: { proxy: 'p2' } });
+  expect(decided(2 * TIMEOUT_MS)).toMatchObject({ targets: { proxy: 'p1' } });
+});

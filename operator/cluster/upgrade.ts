@@ -48,7 +48,7 @@ export interface Wish {
   /** Another word tries again what has failed. */
   readonly attempt: string;
   /** Since the last pod got ready. */
-  readonly timeoutMs: number;
+  readonly timeoutMs: Readonly<Record<Step, number>>;
   /** Whether a failed step goes back to its last good revision. */
   readonly rollback: boolean;
 }
@@ -139,7 +139,7 @@ function settleProxies(plan: Plan): Decision | undefined {
   const targets = { auth: seen.auth.revision, proxy: good.proxy };
   if (seen.proxy.revision !== good.proxy) return move(plan, 'proxy', targets);
   const waiting = movingTo(plan, 'proxy', good.proxy);
-  const left = waiting.since + wish.timeoutMs - now;
+  const left = waiting.since + wish.timeoutMs.proxy - now;
   return left > 0 ? result(plan, { moving: waiting }, targets, left) : undefined;
 }
 
@@ -152,7 +152,7 @@ function goalOf({ failed, wish, good }: Plan, step: Step): string {
 
 function move(plan: Plan, step: Step, targets: Targets): Decision {
   const moving = movingTo(plan, step, targets[step] ?? '');
-  return result(plan, { moving }, targets, plan.wish.timeoutMs);
+  return result(plan, { moving }, targets, plan.wish.timeoutMs[step]);
 }
 
 function wait(plan: Plan, step: Step, targets: Targets): Decision {
@@ -160,7 +160,7 @@ function wait(plan: Plan, step: Step, targets: Targets): Decision {
   if (moving === undefined || moving.step !== step || moving.revision !== targets[step]) {
     return plan.good[step] === targets[step] ? result(plan, {}, targets) : move(plan, step, targets);
   }
-  const left = moving.since + wish.timeoutMs - now;
+  const left = moving.since + wish.timeoutMs[step] - now;
   return result(plan, { moving }, targets, left > 0 ? left : undefined);
 }
 
@@ -168,14 +168,15 @@ function wait(plan: Plan, step: Step, targets: Targets): Decision {
 function failureOf(plan: Plan, step: Step): Decision | undefined {
   const { seen, now, wish, good, wanted } = plan;
   const moving = movingTo(plan, step, wish.revisions[step]);
-  const isLate = now - moving.since >= wish.timeoutMs;
+  const timeoutMs = wish.timeoutMs[step];
+  const isLate = now - moving.since >= timeoutMs;
   if (seen[step].state !== 'broken' && !isLate) return undefined;
   const { reason, message } = seen[step];
   const failed: Failure = {
     step,
     wanted,
     reason: seen[step].state === 'broken' ? reason : 'TimedOut',
-    message: isLate ? `no pod more in ${Math.round(wish.timeoutMs / 1000)} s: ${message}` : message,
+    message: isLate ? `no pod more in ${Math.round(timeoutMs / 1000)} s: ${message}` : message,
   };
   const back = good[step];
   const other: Step = step === 'auth' ? 'proxy' : 'auth';
@@ -184,7 +185,7 @@ function failureOf(plan: Plan, step: Step): Decision | undefined {
   }
   const returning = { step, revision: back, since: now, pods: 0 };
   const targets = { [step]: back, [other]: seen[other].revision ?? good[other] };
-  return result({ ...plan, failed }, { moving: returning }, targets, wish.timeoutMs);
+  return result({ ...plan, failed }, { moving: returning }, targets, timeoutMs);
 }
 
 function movingTo({ moving, now }: Plan, step: Step, revision: string): Moving {

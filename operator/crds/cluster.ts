@@ -8,6 +8,8 @@ import { annotations, nameRef, objectName, ownType, podKnobs } from './fields.ts
 /** `GatehouseCluster`. */
 export const CLUSTER = ownType('GatehouseCluster', 'gatehouseclusters');
 
+/** Of most sessions the rest; upgrades wait for it. */
+const DRAIN_SECONDS = 300;
 const PORT = { min: 1, max: 65_535 };
 const secretName = s.string({
   minLength: 1,
@@ -67,6 +69,14 @@ const proxy = s.object(
   {
     replicas: s.withDefault(s.integer({ max: 64, description: 'How many proxies.' }), 2),
     service: s.withDefault(service, { type: 'LoadBalancer', port: 443 }),
+    drainSeconds: s.withDefault(
+      s.integer({
+        max: 86_400,
+        description:
+          'How long sessions through a proxy that is replaced may go on before they are cut; it ends as soon as there are none.',
+      }),
+      DRAIN_SECONDS,
+    ),
     tls: s.optional(
       s.object(
         { secretName: s.optional(secretName), certManager: s.optional(certManager) },
@@ -127,7 +137,11 @@ export const clusterSpec = s.object({
     }),
   ),
   auth: s.withDefault(auth, { replicas: 1 }),
-  proxy: s.withDefault(proxy, { replicas: 2, service: { type: 'LoadBalancer', port: 443 } }),
+  proxy: s.withDefault(proxy, {
+    replicas: 2,
+    service: { type: 'LoadBalancer', port: 443 },
+    drainSeconds: DRAIN_SECONDS,
+  }),
   upgrade: s.withDefault(upgrade, { timeoutSeconds: 600, rollback: true }),
 });
 

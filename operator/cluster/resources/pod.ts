@@ -29,8 +29,9 @@ const TOKEN_FILE = 'join-sa-token';
 /** The shortest that Kubernetes gives. A proxy reads it at each attempt to join. */
 const TOKEN_SECONDS = 600;
 /** Endpoints and balancers take a moment to learn that a pod goes; it serves until they have. */
-const DRAIN_SECONDS: Readonly<Record<Step, number>> = { auth: 3, proxy: 10 };
-const GRACE_SECONDS = 45;
+const LEAVE_SECONDS: Readonly<Record<Step, number>> = { auth: 3, proxy: 10 };
+/** To take leave, and to hand over what auth does not have yet. Then Kubernetes ends it outright. */
+const END_SECONDS = 45;
 
 /** What Kubernetes calls `restricted`; nothing a person sets weakens it. */
 export const HARDENED_POD: Json = {
@@ -66,7 +67,7 @@ export function podTemplate(plan: ClusterPlan, step: Step, revision: string, con
       // Auth has the tokens of those who join reviewed by the API server; nobody else speaks to it.
       automountServiceAccountToken: step === 'auth',
       enableServiceLinks: false,
-      terminationGracePeriodSeconds: GRACE_SECONDS,
+      terminationGracePeriodSeconds: END_SECONDS + (step === 'proxy' ? spec.proxy.drainSeconds : 0),
       securityContext: HARDENED_POD,
       ...pullSecrets(plan),
       ...placement(plan, step),
@@ -97,7 +98,7 @@ function container({ spec, image, tlsSecret }: ClusterPlan, step: Step): Json {
     startupProbe: probe('/healthz', { periodSeconds: 2, failureThreshold: 150 }),
     livenessProbe: probe('/healthz', { periodSeconds: 10, failureThreshold: 6 }),
     readinessProbe: probe('/readyz', { periodSeconds: 5, failureThreshold: 3 }),
-    lifecycle: { preStop: { sleep: { seconds: DRAIN_SECONDS[step] } } },
+    lifecycle: { preStop: { sleep: { seconds: LEAVE_SECONDS[step] } } },
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [
       { name: CONFIG_VOLUME, mountPath: CONFIG_FOLDER, readOnly: true },
