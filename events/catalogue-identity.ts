@@ -156,6 +156,11 @@ export const IDENTITY_EVENTS = {
       'method',
       'role',
       'resource',
+      'db_service',
+      'db_user',
+      'db_name',
+      'app_name',
+      'aws_role_arn',
     ],
   },
 } as const satisfies Record<string, EventSpec>;

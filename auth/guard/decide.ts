@@ -1,17 +1,17 @@
 // May a caller of this standing do this to a resource? The one place where the rules of roles, the table of what
 // members may read, and the limits that no role can lift come together. Pure.
 import type { AccessSet } from '#core/access/compile.ts';
-import { filterNodes, isVisible } from '#core/access/decide.ts';
+import { filterTargets, isVisible } from '#core/access/decide.ts';
 import type { WhereContext } from '#core/access/predicates.ts';
 import { couldAllow, decideResource, decideWhole, dependsOnResource } from '#core/access/rules.ts';
 import type { SystemRole } from '#core/identity.ts';
 import type { Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
-import { nodeLabels, type NodeSpec } from '#kinds/node/kind.ts';
 import type { TokenSpec } from '#kinds/token/kind.ts';
 import type { Verb } from './access.ts';
 import { decideSession } from './decide-session.ts';
 import { hostMay, userMayRead } from './host-access.ts';
+import { labelled } from './labelled.ts';
 import type { Standing } from './standing.ts';
 
 export interface Answer {
@@ -68,14 +68,14 @@ export function visible(
   resources: Iterable<Resource>,
 ): Iterable<Resource> {
   if (isUnfiltered(standing, question.kind)) return resources;
-  if (question.kind !== 'node' || standing.who !== 'user' || hasConditions(standing.access, 'node')) {
+  const by = labelled(question.kind);
+  if (by === undefined || standing.who !== 'user' || hasConditions(standing.access, question.kind)) {
     return [...resources].filter((resource) => decide(standing, { ...question, resource }).allowed);
   }
-  // There may be very many nodes: what the rules say is the same for all, and only their labels differ.
+  // There may be very many of them: what the rules say is the same for all, and only their labels differ.
   if (!decide(standing, question).allowed) return [];
-  const nodes = [...resources] as Resource<NodeSpec>[];
-  const targets = nodes.map((node) => ({ name: node.metadata.name, labels: nodeLabels(node), node }));
-  return filterNodes(targets, standing.access).map(({ node }) => node);
+  const targets = Array.from(resources, (resource) => ({ ...by.targetOf(resource), resource }));
+  return filterTargets(standing.access, by.kind, targets).map(({ resource }) => resource);
 }
 
 /** True when the answer is the same for every resource of the kind. */
@@ -87,7 +87,7 @@ export function isUnfiltered(standing: Standing, kind: string): boolean {
 }
 
 /** Kinds of which users see a part, whatever the rules say. */
-const DIFFERING: readonly string[] = ['node', 'token', 'session'];
+const DIFFERING: readonly string[] = ['node', 'db_server', 'app_server', 'token', 'session'];
 
 const hasConditions = (access: AccessSet, kind: string): boolean => dependsOnResource(access, kind, 'read');
 
@@ -112,12 +112,12 @@ function decideForUser(access: AccessSet, question: Question): Answer {
   return { allowed: isSome, reasons };
 }
 
-/** What every user may read; of nodes those that the roles select. */
+/** What every user may read; of servers and targets those that the roles select. */
 function byTable(access: AccessSet, kind: string, resource: Resource | undefined): Answer {
-  if (kind !== 'node' || resource === undefined) return YES;
-  const node = resource as Resource<NodeSpec>;
-  const target = { name: node.metadata.name, labels: nodeLabels(node) };
-  return isVisible(access, 'node', target) ? YES : no('no role of the user selects the labels of the node');
+  const by = labelled(kind);
+  if (by === undefined || resource === undefined) return YES;
+  if (isVisible(access, by.kind, by.targetOf(resource))) return YES;
+  return no(`no role of the user selects the labels of the ${kind}`);
 }
 
 /** Every client trusts a host of the role auth with its password: no role is worth that much. */

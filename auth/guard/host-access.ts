@@ -44,6 +44,18 @@ export const MEMBER_READS: Readonly<Record<string, Row>> = {
     users: true,
     why: 'the proxy finds the target of a connection by it; users see those that their roles select',
   },
+  db: {
+    hosts: ['db'],
+    users: false,
+    why: 'agents choose those they serve; people see what is served, which is db_server',
+  },
+  app: { hosts: ['app'], users: false, why: 'as db' },
+  db_server: {
+    hosts: ['proxy'],
+    users: true,
+    why: 'the proxy finds who serves a database; users see those that their roles select',
+  },
+  app_server: { hosts: ['proxy'], users: true, why: 'as db_server' },
   proxy: {
     hosts: 'any',
     users: true,
@@ -69,6 +81,8 @@ export const OPERATOR_WRITES: Readonly<Record<string, string>> = {
   role: 'GatehouseRole',
   user: 'GatehouseUser; passwords and devices are other kinds, and internal',
   token: 'GatehouseToken; not for the roles auth and operator',
+  db: 'GatehouseDatabase',
+  app: 'GatehouseApp',
   lock: 'GatehouseLock; a lock that people made has no mark and stays',
   cluster_auth_preference: 'how people log in is part of what is declared for a cluster',
   cluster_networking_config: 'as the above',
@@ -89,7 +103,7 @@ function hostMayRead(roles: readonly SystemRole[], kind: string, verb: Verb): bo
   return row.hosts === 'any' || row.hosts.some((role) => roles.includes(role));
 }
 
-/** Before the deny rules of the user's roles, and for nodes and live sessions before what they are about. */
+/** Before the deny rules of the user's roles, and for servers, targets and live sessions before what they are about. */
 export function userMayRead(kind: string, verb: Verb): boolean {
   return READING.includes(verb) && Object.hasOwn(MEMBER_READS, kind) && MEMBER_READS[kind]?.users === true;
 }

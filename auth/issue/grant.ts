@@ -156,4 +156,6 @@ export const maxTtlOf = (access: AccessSet): number => access.options.maxSession
 
 /** Certificates count in whole seconds. */
 export const wholeSeconds = (ms: number): number => Math.floor(ms / 1000) * 1000;
-const toTimestamp = (ms: number): string => new Date(wholeSeconds(ms)).toISOString().replace('.000Z', 'Z');
+/** RFC 3339, of whole seconds. */
+export const toTimestamp = (ms: number): string =>
+  new Date(wholeSeconds(ms)).toISOString().replace('.000Z', 'Z');

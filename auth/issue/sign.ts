@@ -20,6 +20,16 @@ export interface IssueFacts {
   readonly hostId?: string;
   readonly roles?: readonly string[];
   readonly address?: string;
+  /** The one target that it is for. */
+  readonly target?: TargetFacts;
+}
+
+export interface TargetFacts {
+  readonly db_service?: string;
+  readonly db_user?: string;
+  readonly db_name?: string;
+  readonly app_name?: string;
+  readonly aws_role_arn?: string;
 }
 
 export interface SignedCertificates {
@@ -83,6 +93,7 @@ async function putOnRecord(
     ...(facts.hostId === undefined ? {} : { host_id: facts.hostId }),
     ...(facts.roles === undefined ? {} : { roles: facts.roles }),
     ...(facts.address === undefined ? {} : { 'addr.remote': facts.address }),
+    ...facts.target,
   });
 }
 

@@ -62,7 +62,7 @@ export function joiningHandlers(options: JoiningOptions): readonly Handler[] {
       const ttlMs = parseDuration(request.ttl);
       try {
         const resources = planHeartbeat(identity, { ...request, ttlMs }, context.clock.now());
-        await recordHeartbeat(context.state, identity.host_id, resources, request.ended);
+        await recordHeartbeat(context.state, identity.host_id, resources, request);
       } catch (error) {
         if (!isCode(error, 'ACCESS_DENIED')) throw error;
         const resource = `instance/${identity.host_id}`;

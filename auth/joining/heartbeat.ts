@@ -5,6 +5,8 @@ import type { HostIdentity, SystemRole } from '#core/identity.ts';
 import { parseResource, type Kind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import { isPlainObject } from '#core/schema/check.ts';
+import { appServerKind, type AppServerSpec } from '#kinds/app-server/kind.ts';
+import { dbServerKind, type DbServerSpec } from '#kinds/db-server/kind.ts';
 import { instanceKind } from '#kinds/instance/kind.ts';
 import { nodeKind } from '#kinds/node/kind.ts';
 import { proxyKind } from '#kinds/proxy/kind.ts';
@@ -18,6 +20,13 @@ export interface Heartbeat {
   readonly resources: readonly unknown[];
   /** Ids of sessions that are over. */
   readonly ended?: readonly string[];
+  /** Targets that are no longer served. */
+  readonly gone?: readonly GoneTarget[];
+}
+
+export interface GoneTarget {
+  readonly kind: 'db_server' | 'app_server';
+  readonly name: string;
 }
 
 interface Announced {
@@ -33,7 +42,14 @@ interface Announced {
 const ANNOUNCED: readonly Announced[] = [
   { kind: nodeKind as Kind, roles: ['node'], most: 1, requireOwn: requireOwnService },
   { kind: proxyKind as Kind, roles: ['proxy'], most: 1, requireOwn: requireOwnService },
-  { kind: sessionKind as Kind, roles: ['node', 'proxy'], most: 1000, requireOwn: requireOwnSession },
+  { kind: dbServerKind as Kind, roles: ['db'], most: 1000, requireOwn: requireOwnTarget },
+  { kind: appServerKind as Kind, roles: ['app'], most: 1000, requireOwn: requireOwnTarget },
+  {
+    kind: sessionKind as Kind,
+    roles: ['node', 'proxy', 'db', 'app'],
+    most: 1000,
+    requireOwn: requireOwnSession,
+  },
 ];
 
 /** A machine that is gone must not be offered for longer than this. */
@@ -112,7 +128,10 @@ function requireOwnLabels({ metadata }: Resource): void {
 function requireOwnService(identity: HostIdentity, { sub_kind, metadata, spec }: Resource): void {
   if (metadata.name !== identity.host_id) throw foreign('metadata.name is not the id of the host that calls');
   if (sub_kind !== undefined) throw foreign('servers without an agent are registered by an admin');
-  const hostname = isPlainObject(spec) ? spec['hostname'] : undefined;
+  requireOwnHostname(identity, isPlainObject(spec) ? spec['hostname'] : undefined);
+}
+
+function requireOwnHostname(identity: HostIdentity, hostname: unknown): void {
   if (typeof hostname === 'string' && hostname.toLowerCase() === identity.name.toLowerCase()) return;
   // Users connect to this name and expect a host certificate for it.
   throw new GatehouseError(
@@ -122,13 +141,31 @@ function requireOwnService(identity: HostIdentity, { sub_kind, metadata, spec }:
   );
 }
 
+/** The name is made of the id, as the check of the kind says. */
+function requireOwnTarget(identity: HostIdentity, { spec }: Resource): void {
+  const { host_id, hostname } = spec as DbServerSpec | AppServerSpec;
+  if (host_id !== identity.host_id) throw foreign('spec.host_id is not the id of the host that calls');
+  requireOwnHostname(identity, hostname);
+}
+
 function foreign(why: string): GatehouseError {
   return new GatehouseError('ACCESS_DENIED', why);
 }
 
+/** Which sort of session a host of a role carries; proxies those on servers that they record. */
+const CARRIED: Readonly<Partial<Record<SystemRole, SessionSpec['session_type']>>> = {
+  node: 'ssh',
+  proxy: 'ssh',
+  db: 'db',
+  app: 'app',
+};
+
 /** A proxy that records carries sessions on other servers; everybody else carries those on itself. */
 function requireOwnSession(identity: HostIdentity, resource: Resource): void {
-  const { host_id, server_id } = resource.spec as SessionSpec;
+  const { host_id, server_id, session_type } = resource.spec as SessionSpec;
+  if (!identity.roles.some((role) => CARRIED[role] === session_type)) {
+    throw foreign(`hosts of role ${identity.roles.join(', ')} carry no sessions of type ${session_type}`);
+  }
   if (host_id !== identity.host_id) throw foreign('spec.host_id is not the id of the host that calls');
   if (server_id !== identity.host_id && !identity.roles.includes('proxy')) {
     throw foreign('spec.server_id is not the id of the host that calls');
@@ -139,14 +176,15 @@ function requireOwnSession(identity: HostIdentity, resource: Resource): void {
 const MOST_AT_ONCE = 400;
 
 /**
- * Writes what was planned, also when nothing but the time has changed, and removes the host's sessions that are over.
+ * Writes what was planned, also when nothing but the time has changed, and removes the host's sessions
+ * that are over and its targets that are gone.
  * ACCESS_DENIED, with nothing written, for a session that another host carries.
  */
 export async function recordHeartbeat(
   state: Pick<ClusterState, 'write' | 'get'>,
   hostId: string,
   resources: readonly Resource[],
-  ended: readonly string[] = [],
+  { ended = [], gone = [] }: Pick<Heartbeat, 'ended' | 'gone'> = {},
 ): Promise<void> {
   const carrierOf = (id: string): string | undefined =>
     (state.get(sessionKind.name, id) as Resource<SessionSpec> | undefined)?.spec.host_id;
@@ -156,9 +194,16 @@ export async function recordHeartbeat(
   }
   const over = new Set(ended.filter((id) => carrierOf(id) === hostId));
   for (const { metadata } of resources) over.delete(metadata.name);
+  const left = gone.filter(
+    ({ kind, name }) =>
+      (state.get(kind, name) as Resource<DbServerSpec | AppServerSpec> | undefined)?.spec.host_id ===
+        hostId && !resources.some((resource) => resource.kind === kind && resource.metadata.name === name),
+  );
   const changes: readonly Change[] = [
     ...resources.map((resource) => ({ do: 'put', resource }) as const),
-    ...Array.from(over, (name) => ({ do: 'delete', kind: sessionKind.name, name, ifPresent: true }) as const),
+    ...[...Array.from(over, (name) => ({ kind: sessionKind.name, name })), ...left].map(
+      ({ kind, name }) => ({ do: 'delete', kind, name, ifPresent: true }) as const,
+    ),
   ];
   for (let at = 0; at < changes.length; at += MOST_AT_ONCE) {
     await state.write(changes.slice(at, at + MOST_AT_ONCE));

@@ -1,5 +1,6 @@
 // Every call of the auth API: the one list that the server mounts. A call that is not here does not exist.
 import { ISSUE_HANDLERS } from '../issue/handlers.ts';
+import { TARGET_HANDLERS } from '../issue/target-handlers.ts';
 import { joiningHandlers, type JoiningOptions } from '../joining/handlers.ts';
 import { ACCOUNT_ROUTES } from '../accounts/handlers.ts';
 import { readingRoutes } from '../recordings/reading.ts';
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...ACCESS_ROUTES,
   ...ACCOUNT_ROUTES,
   ...(ISSUE_HANDLERS as readonly Route[]),
+  ...(TARGET_HANDLERS as readonly Route[]),
 ];
 
 /** All of them: with those that keep limits of their own, so make them once per server. */

@@ -55,8 +55,15 @@ const EDITED = [
   'cluster_networking_config',
   'session_recording_config',
   'node',
+  'db',
+  'app',
+  'db_server',
+  'app_server',
 ];
-const EVERY_USER = all(['cluster_name', 'cert_authority', 'node', 'proxy', 'session'], READ);
+const EVERY_USER = all(
+  ['cluster_name', 'cert_authority', 'node', 'db_server', 'app_server', 'proxy', 'session'],
+  READ,
+);
 
 /** What operators keep as custom resources say. */
 const OPERATED = [
@@ -64,6 +71,8 @@ const OPERATED = [
   'user',
   'token',
   'lock',
+  'db',
+  'app',
   'cluster_auth_preference',
   'cluster_networking_config',
   'session_recording_config',
@@ -82,7 +91,13 @@ const RIGHTS = {
   editor: { sort: 'user', may: [...EVERY_USER, ...all(EDITED, EVERY_VERB)] },
   'the role admin': { sort: 'user', may: ['*'] },
   'a node': { sort: 'host', roles: ['node'], may: all(NODE_READS, READ) },
-  'a proxy': { sort: 'host', roles: ['proxy'], may: all([...NODE_READS, 'node', 'session'], READ) },
+  'a proxy': {
+    sort: 'host',
+    roles: ['proxy'],
+    may: all([...NODE_READS, 'node', 'session', 'db_server', 'app_server'], READ),
+  },
+  'an agent of databases': { sort: 'host', roles: ['db'], may: all([...NODE_READS, 'db'], READ) },
+  'an agent of applications': { sort: 'host', roles: ['app'], may: all([...NODE_READS, 'app'], READ) },
   'an operator': {
     sort: 'host',
     roles: ['operator'],
@@ -118,6 +133,8 @@ beforeAll(async () => {
     'the role admin': await issueUser('root', ['admin']),
     'a node': issueHost(['node']),
     'a proxy': issueHost(['proxy']),
+    'an agent of databases': issueHost(['db']),
+    'an agent of applications': issueHost(['app']),
     'an operator': issueHost(['operator']),
     'a host without roles': issueHost([]),
     'the local admin': house.admin,

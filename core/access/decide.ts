@@ -14,7 +14,7 @@ import {
   type TargetKind,
   type TargetRequest,
 } from './target.ts';
-import { denials, hasName, judge } from './verdict.ts';
+import { denials, grantsName, hasName, judge } from './verdict.ts';
 
 /** A login on a server. */
 export function decideSsh(set: AccessSet, request: { node: Target; login: string }): TargetDecision {
@@ -35,7 +35,7 @@ export function decideTarget(set: AccessSet, request: TargetRequest): TargetDeci
     );
   }
   const granting = groups.map((group) =>
-    selecting.filter((role) => group.every((claim) => hasName(role.allow.names(claim.field), claim))),
+    selecting.filter((role) => group.every((claim) => grantsName(set, role, claim))),
   );
   if (!granting.every((roles) => roles.length > 0)) {
     return refused(set, [nothingGrants(set, request), ...misses(set, request, groups)]);

@@ -40,6 +40,8 @@ export type TargetRequest =
       readonly database: string | null;
       /** Set for engines that take `Alice` and `alice` for one user. */
       readonly foldsUserCase?: boolean;
+      /** The database has an account that makes accounts: roles with create_db_user_mode grant the one of the own name. */
+      readonly makesUsers?: boolean;
     }
   | {
       readonly kind: 'kube';
@@ -54,6 +56,8 @@ export interface Claim {
   readonly field: PrincipalField;
   readonly value: string;
   readonly fold?: boolean;
+  /** Granted as well by a role that makes accounts, when it is the name of the person. */
+  readonly made?: boolean;
 }
 
 /** Groups of claims; each group must be granted whole by a single role that selects the target. */
@@ -74,9 +78,10 @@ export function claimsOf(request: TargetRequest): readonly (readonly Claim[])[] 
       ];
     case 'db': {
       const fold = request.foldsUserCase === true ? { fold: true } : {};
+      const made = request.makesUsers === true ? { made: true } : {};
       return [
         [
-          { field: 'db_users', value: request.user, ...fold },
+          { field: 'db_users', value: request.user, ...fold, ...made },
           ...claim('db_names', request.database ?? undefined),
         ],
       ];

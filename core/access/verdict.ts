@@ -2,6 +2,7 @@
 // somebody needs to know why; a test holds the two against each other.
 import type { AccessSet, CompiledRole, Names } from './compile.ts';
 import { failingKey } from './labels.ts';
+import { mergeTargetOptions } from './options.ts';
 import { quote, type Reason } from './reason.ts';
 import { claimsOf, TARGET_KINDS, type Claim, type Target, type TargetRequest } from './target.ts';
 
@@ -31,14 +32,10 @@ export function judge(
   if (denied.length > 0) return { role: name, outcome: 'denies', reasons: denied };
   const miss = labelMiss(set, role, request);
   if (miss !== undefined) return { role: name, outcome: 'silent', reasons: [miss] };
-  const missing = groups.filter((group) =>
-    group.some((claim) => !hasName(role.allow.names(claim.field), claim)),
-  );
+  const missing = groups.filter((group) => group.some((claim) => !grantsName(set, role, claim)));
   if (missing.length === 0) return { role: name, outcome: 'allows', reasons: [grant(role, request, groups)] };
   const reasons = missing.flatMap((group) =>
-    group
-      .filter((claim) => !hasName(role.allow.names(claim.field), claim))
-      .map((claim) => nameMiss(role, claim)),
+    group.filter((claim) => !grantsName(set, role, claim)).map((claim) => nameMiss(role, claim)),
   );
   return { role: name, outcome: missing.length < groups.length ? 'partly' : 'silent', reasons };
 }
@@ -136,6 +133,16 @@ function grant(role: CompiledRole, request: TargetRequest, groups: readonly (rea
     .join('');
   const text = `role ${name} allows the ${says} ${quote(request.target.name)} (allow.${labels})${claims}`;
   return { role: name, side: 'allow', field: labels, text };
+}
+
+/** Whether the allow side of the role gives the name, or makes it. */
+export function grantsName(set: AccessSet, { role, allow }: CompiledRole, claim: Claim): boolean {
+  if (hasName(allow.names(claim.field), claim)) return true;
+  return (
+    claim.made === true &&
+    claim.value === set.subject.name &&
+    mergeTargetOptions([role.options]).dbUserMode !== 'off'
+  );
 }
 
 /** Engines that fold compare `Alice` and `alice` as one user, so the decision must too. */

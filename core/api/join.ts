@@ -59,10 +59,16 @@ export const heartbeat = endpoint({
   request: s.object({
     version: s.string({ maxLength: 64 }),
     ttl: s.withDefault(s.duration({ minMs: 1000 }), '10m'),
-    /** Its own `node` and `proxy`, named by its host id, and live sessions whose `host_id` it is. */
-    resources: s.withDefault(s.list(s.json(), { max: 1002 }), []),
+    /** Its own `node` and `proxy`, named by its host id, and targets and live sessions whose `host_id` it is. */
+    resources: s.withDefault(s.list(s.json(), { max: 3002 }), []),
     /** Ids of its sessions that are over; they are taken off the list at once. */
     ended: s.withDefault(s.list(s.string({ maxLength: 64 }), { max: 1000 }), []),
+    /** Targets that it no longer serves, by the names of their presence; they are taken off the lists at once. */
+    gone: s.optional(
+      s.list(s.object({ kind: s.enumOf(['db_server', 'app_server']), name: s.string({ maxLength: 512 }) }), {
+        max: 2000,
+      }),
+    ),
   }),
   reply: s.object({ server_version: s.string() }),
 });

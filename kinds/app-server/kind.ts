@@ -1,5 +1,5 @@
-// An agent serves an application: written by the agent itself at each heartbeat, gone without them. It carries the whole document of
-// what is served, so that a proxy needs nothing else to decide who may see it.
+// An agent serves an application: written by the agent itself at each heartbeat, gone without them. It carries the document of what
+// is served, so that a proxy needs nothing else to decide who may see it.
 import { defineKind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
@@ -7,6 +7,7 @@ import * as s from '#core/schema/schema.ts';
 import { appKind, appLabels } from '../app/kind.ts';
 import { formatLabels } from '../command-labels.ts';
 import { embedded, embeddedProblems, normalEmbedded } from '../embedded.ts';
+import { shownApp } from '../served.ts';
 
 const spec = s.object({
   host_id: s.string({ minLength: 1, maxLength: 253, description: 'Of the agent.' }),
@@ -36,7 +37,7 @@ export const appServerKind = defineKind<AppServerSpec>({
   ],
   normalize: (server) => ({
     ...server,
-    spec: { ...server.spec, app: normalEmbedded(appKind, server.spec.app) },
+    spec: { ...server.spec, app: shownApp(normalEmbedded(appKind, server.spec.app)) },
   }),
   check,
 });

@@ -1,5 +1,5 @@
-// An agent serves a database: written by the agent itself at each heartbeat, gone without them. It carries the whole document of
-// what is served, so that a proxy needs nothing else to decide who may see it.
+// An agent serves a database: written by the agent itself at each heartbeat, gone without them. It carries the document of what
+// is served, so that a proxy needs nothing else to decide who may see it.
 import { defineKind } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
@@ -7,6 +7,7 @@ import * as s from '#core/schema/schema.ts';
 import { dbKind, dbLabels } from '../db/kind.ts';
 import { formatLabels } from '../command-labels.ts';
 import { embedded, embeddedProblems, normalEmbedded } from '../embedded.ts';
+import { shownDb } from '../served.ts';
 
 const rotation = s.object({
   state: s.withDefault(s.enumOf(['standby', 'in_progress']), 'standby'),
@@ -45,7 +46,7 @@ export const dbServerKind = defineKind<DbServerSpec>({
   ],
   normalize: (server) => ({
     ...server,
-    spec: { ...server.spec, database: normalEmbedded(dbKind, server.spec.database) },
+    spec: { ...server.spec, database: shownDb(normalEmbedded(dbKind, server.spec.database)) },
   }),
   check,
 });

@@ -17,7 +17,7 @@ const tls = s.object({
     }),
     'verify-full',
   ),
-  ca_cert: text(65_536, 'PEM of the authorities that may sign for it. Default: those of the system.'),
+  ca_cert: text(524_288, 'PEM of the authorities that may sign for it. Default: those of the system.'),
   server_name: text(253, 'The name its certificate must have, when it is not the host of the uri.'),
 });
 
@@ -40,7 +40,7 @@ const spec = s.object({
   protocol: s.enumOf(['postgres'], { description: 'What it speaks.' }),
   uri: s.string({ minLength: 1, maxLength: 512, description: 'host:port, as the agent reaches it.' }),
   tls: s.withDefault(tls, { mode: 'verify-full' }),
-  ca_cert: text(65_536, 'Older place of tls.ca_cert.'),
+  ca_cert: text(524_288, 'Older place of tls.ca_cert.'),
   aws: s.withDefault(aws, {}),
   admin_user: s.optional(
     s.object({
