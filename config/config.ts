@@ -169,7 +169,11 @@ export interface AppConfig {
     readonly allowCredentials: boolean;
     readonly maxAgeSeconds?: number;
   };
-  readonly aws: { readonly externalId?: string; readonly oidc?: boolean };
+  readonly aws: {
+    readonly externalId?: string;
+    readonly oidc?: boolean;
+    readonly directCredentials?: boolean;
+  };
 }
 
 export interface AppServiceConfig {

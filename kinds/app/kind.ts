@@ -45,6 +45,12 @@ const aws = s.object({
   oidc: s.optional(
     s.boolean({ description: 'Roles are taken by a token of the cluster, not by the agent. Default: no.' }),
   ),
+  direct_credentials: s.optional(
+    s.boolean({
+      description:
+        'Programs may get temporary credentials of the role (gate aws credential-process). Default: no.',
+    }),
+  ),
 });
 
 const spec = s.object({

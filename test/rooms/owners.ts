@@ -86,8 +86,8 @@ export const NODE_MODULES: Readonly<Record<string, Owner>> = {
     tests: true,
   },
   'node:https': {
-    from: ['auth/', 'client/', 'daemon/', 'proxy/', 'wire/', 'operator/'],
-    why: 'listening and calling belong to the ends',
+    from: ['auth/', 'client/', 'daemon/', 'proxy/', 'wire/', 'operator/', 'agent/app/aws/'],
+    why: 'listening and calling belong to the ends, also to that of AWS',
     tests: true,
   },
   'node:net': {

@@ -1,0 +1,123 @@
+// Where requests for AWS are dialled: at the name itself, or where the admin of the agent says (private endpoints, tests).
+// Apart because console, API and tokens dial by it, and because nothing a person says may lead elsewhere (S25).
+import { lookup } from 'node:dns';
+import { readFileSync } from 'node:fs';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
+import type { ClientRequest } from 'node:http';
+import type { LookupFunction } from 'node:net';
+import { rootCertificates } from 'node:tls';
+import { addressClass } from '#core/address-class.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+
+/** Names where AWS is reached otherwise: `name=https://host[:port]`, by commas; `*.suffix` and `*` may stand for names. */
+export const ENDPOINTS_VARIABLE = 'GATEHOUSE_AWS_ENDPOINTS';
+const MAX_FREE_SOCKETS = 64;
+/** Shorter than S3 keeps idle connections, so that requests do not meet one that is being closed. */
+const FREE_SOCKET_MS = 4_000;
+const CONNECT_MS = 10_000;
+
+export interface AwsDialer {
+  /** A request to `host`, by TLS that is verified; `host` must have been judged before. Redirects are not followed. */
+  request(host: string, options: RequestOptions): ClientRequest;
+  close(): void;
+}
+
+interface Override {
+  readonly pattern: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Throws INVALID_CONFIG when the variables of the environment are not understood. */
+export function openAwsDialer(environment: Readonly<Record<string, string | undefined>>): AwsDialer {
+  const overrides = readOverrides(environment[ENDPOINTS_VARIABLE] ?? '');
+  const bundle = environment['AWS_CA_BUNDLE'] ?? '';
+  const agent = new Agent({
+    keepAlive: true,
+    maxFreeSockets: MAX_FREE_SOCKETS,
+    timeout: FREE_SOCKET_MS,
+    scheduling: 'lifo',
+    proxyEnv: environment,
+    ...(bundle === '' ? {} : { ca: [...rootCertificates, readBundle(bundle)] }),
+  });
+  return {
+    request(host, options) {
+      const place = placeOf(host, overrides);
+      const outgoing = httpsRequest({
+        ...options,
+        agent: options.agent ?? agent,
+        host: place?.host ?? host,
+        port: place?.port ?? 443,
+        ...(place === undefined ? { lookup: publicLookup } : {}),
+      });
+      limitConnect(outgoing);
+      return outgoing;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function limitConnect(outgoing: ClientRequest): void {
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(
+      () => outgoing.destroy(new GatehouseError('UNAVAILABLE', 'no connection to AWS within 10 s')),
+      CONNECT_MS,
+    );
+    const done = (): void => clearTimeout(timer);
+    socket.once('secureConnect', done).once('close', done);
+  });
+}
+
+/** AWS never is on this machine, or where instance metadata answers, whatever a name server says. */
+const publicLookup: LookupFunction = (host, options, done) => {
+  lookup(host, { ...options, all: true }, (error, found) => {
+    if (error !== null) {
+      done(error, []);
+      return;
+    }
+    const good = found.filter(({ address }) => ['public', 'private'].includes(addressClass(address) ?? ''));
+    const [first] = good;
+    if (first === undefined) done(new Error(`the name ${host} leads to no address that AWS can have`), []);
+    else if (options.all === true) done(null, good);
+    else done(null, first.address, first.family);
+  });
+};
+
+function placeOf(host: string, overrides: readonly Override[]): Override | undefined {
+  return overrides.find(
+    ({ pattern }) =>
+      pattern === host || pattern === '*' || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
+  );
+}
+
+function readOverrides(text: string): readonly Override[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [pattern = '', target = ''] = part.split('=');
+      const url = URL.parse(target);
+      if (
+        !/^(?:\*|(?:\*\.)?[a-z0-9.-]{1,253})$/.test(pattern) ||
+        url?.protocol !== 'https:' ||
+        url.pathname !== '/'
+      )
+        throw new GatehouseError(
+          'INVALID_CONFIG',
+          `${ENDPOINTS_VARIABLE}: ${JSON.stringify(part.slice(0, 128))} is not name=https://host[:port]`,
+        );
+      return { pattern, host: url.hostname, port: url.port === '' ? 443 : Number(url.port) };
+    });
+}
+
+function readBundle(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new GatehouseError('INVALID_CONFIG', `AWS_CA_BUNDLE names ${path}, which cannot be read`, {
+      cause,
+    });
+  }
+}

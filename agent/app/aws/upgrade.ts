@@ -1,0 +1,84 @@
+// WebSockets to AWS: those of `ssm start-session` and `ecs execute-command`, which carry their own key, and those that are
+// signed in the query. After the handshake the two ends are joined.
+import type { IncomingMessage } from 'node:http';
+import { Agent } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { AwsRequest } from '#core/aws/canonical.ts';
+import { awsFault } from '#core/aws/fault.ts';
+import { splice } from '#wire/splice.ts';
+import { requestFields, type ApiGround } from './api.ts';
+import { destinationOf, type Destination } from './destination.ts';
+import { answerHeaders, headersForAws, signFor } from './outgoing.ts';
+import type { Visit } from './visit.ts';
+
+interface Upgraded {
+  readonly answer: IncomingMessage;
+  /** Undefined: the service answered without an upgrade. */
+  readonly far?: Duplex;
+}
+
+/** Throws what the client should be told; owns the socket when it returns. */
+export async function relayUpgradeToAws(
+  ground: ApiGround,
+  visit: Visit,
+  asked: AwsRequest,
+  { socket, head }: { readonly socket: Duplex; readonly head: Uint8Array },
+): Promise<void> {
+  const destination = destinationOf(asked, visit.partition);
+  let status = 0;
+  try {
+    const { answer, far } = await open(ground, visit, asked, destination);
+    status = answer.statusCode ?? 0;
+    socket.write(headText(answer, far !== undefined));
+    if (far === undefined) {
+      answer.pipe(socket);
+      return;
+    }
+    if (head.length > 0) socket.unshift(head);
+    socket.on('data', () => visit.opened.touch());
+    socket.pause();
+    const joined = splice(socket, far);
+    visit.signal.addEventListener('abort', () => joined.destroy(), { once: true });
+  } finally {
+    visit.record(requestFields(asked, destination, undefined, status));
+  }
+}
+
+async function open(
+  { dialer, now }: ApiGround,
+  visit: Visit,
+  asked: AwsRequest,
+  { host, signing }: Destination,
+): Promise<Upgraded> {
+  const bare = { method: asked.method, target: asked.target, headers: headersForAws(asked, host) };
+  const signed = signing === undefined ? bare : signFor(bare, await visit.credentials(), signing, now());
+  const outgoing = dialer.request(host, {
+    method: signed.method,
+    path: signed.target,
+    headers: [
+      ...signed.headers,
+      ['Connection', 'Upgrade'] as const,
+      ['Upgrade', 'websocket'] as const,
+    ].flat(),
+    setHost: false,
+    signal: visit.signal,
+    agent: new Agent({ keepAlive: false }),
+  });
+  return new Promise((resolve, reject) => {
+    outgoing.once('upgrade', (answer, far, rest) => {
+      if (rest.length > 0) far.unshift(rest);
+      resolve({ answer, far });
+    });
+    outgoing.once('response', (answer) => resolve({ answer }));
+    outgoing.once('error', (error) =>
+      reject(awsFault('UNAVAILABLE', 'ServiceUnavailable', `${host} cannot be reached: ${error.message}`)),
+    );
+    outgoing.end();
+  });
+}
+
+function headText({ statusCode, statusMessage, rawHeaders }: IncomingMessage, isUpgraded: boolean): string {
+  const pairs = isUpgraded ? rawHeaders : [...answerHeaders(rawHeaders), 'connection', 'close'];
+  const lines = pairs.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${pairs[at + 1] ?? ''}`] : []));
+  return `${[`HTTP/1.1 ${statusCode ?? 502} ${statusMessage ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`;
+}

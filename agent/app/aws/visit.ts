@@ -1,0 +1,134 @@
+// One connection of a person to an AWS application: let in once by the guard, for one role. What serves its requests takes
+// from here who comes, and what ends when it is cut.
+import { parseRoleArn, type RoleArn } from '#core/aws/arn.ts';
+import { awsPartitionOf, type Partition } from '#core/aws/partitions.ts';
+import { awsSessionName } from '#core/aws/session-name.ts';
+import { GatehouseError } from '#core/errors/error.ts';
+import type { Resource } from '#core/resource.ts';
+import { appLabels, type AppSpec } from '#kinds/app/kind.ts';
+import type { AwsCredentials } from '../../aws/credentials.ts';
+import type { TargetConnection } from '../../target/connection.ts';
+import type { OpenedTarget } from '../../target/guard.ts';
+import type { SessionSeat } from '../http/sessions.ts';
+import type { AwsAppsOptions } from './open.ts';
+import type { RoleSource } from './roles.ts';
+
+/** Label of an application that limits it to roles of one account. */
+export const ACCOUNT_LABEL = 'aws_account_id';
+
+export interface VisitGround extends AwsAppsOptions {
+  readonly roles: RoleSource;
+}
+
+export class Visit {
+  readonly connection: TargetConnection;
+  readonly app: Resource<AppSpec>;
+  readonly partition: Partition;
+  readonly role: RoleArn;
+  /** As CloudTrail shows the person. */
+  readonly sessionName: string;
+  readonly opened: OpenedTarget;
+  readonly #ground: VisitGround;
+  readonly #seat: SessionSeat;
+  readonly #over = new AbortController();
+
+  /** Throws as the guard does, and ACCESS_DENIED for roles that are not of this application's account or partition. */
+  constructor(ground: VisitGround, connection: TargetConnection, app: Resource<AppSpec>) {
+    this.#ground = ground;
+    this.connection = connection;
+    this.app = app;
+    const { identity, client } = connection;
+    const partition = awsPartitionOf(app.spec.uri);
+    if (partition === undefined) throw new GatehouseError('INTERNAL', 'the application is none of AWS');
+    this.partition = partition;
+    this.role = roleOf(identity.route_to_app?.aws_role_arn, app, partition);
+    this.sessionName = awsSessionName(identity.name);
+    const { name } = app.metadata;
+    this.opened = ground.guard.open(
+      connection,
+      { kind: 'aws', target: { name, labels: appLabels(app) }, roleArn: this.role.arn },
+      { cut: () => this.end() },
+      identity.route_to_app === undefined ? {} : { sessionId: identity.route_to_app.session_id },
+    );
+    this.#seat = ground.people.enter({
+      sid: this.opened.id,
+      user: identity.name,
+      impersonator: identity.impersonator,
+      client,
+      app: name,
+      uri: app.spec.uri,
+      publicAddr: identity.route_to_app?.public_addr ?? app.spec.public_addr ?? '',
+      awsRoleArn: this.role.arn,
+    });
+  }
+
+  /** Aborted when the person is cut off, or gone. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Milliseconds that the certificate is still valid. */
+  get left(): number {
+    return this.connection.validBefore - this.#ground.clock.now();
+  }
+
+  /** Credentials of the role that this agent signs with; never handed out. */
+  credentials(): Promise<AwsCredentials> {
+    return this.#ground.roles.forSigning(this);
+  }
+
+  /** Credentials that leave this agent: they end no later than the certificate. */
+  ownCredentials(): Promise<AwsCredentials> {
+    return this.#ground.roles.toGiveAway(this);
+  }
+
+  /** Puts a request on record. */
+  record(fields: Readonly<Record<string, unknown>>): void {
+    const { identity, client } = this.connection;
+    const { metadata, spec } = this.app;
+    this.#ground.emit({
+      event: 'app.session.request',
+      sid: this.opened.id,
+      user: identity.name,
+      ...(identity.impersonator === undefined ? {} : { impersonator: identity.impersonator }),
+      'addr.remote': client,
+      app_name: metadata.name,
+      app_uri: spec.uri,
+      app_public_addr: identity.route_to_app?.public_addr ?? spec.public_addr ?? '',
+      aws_role_arn: this.role.arn,
+      server_id: this.#ground.hostId,
+      server_hostname: this.#ground.hostname,
+      ...fields,
+    });
+  }
+
+  end(): void {
+    if (this.#over.signal.aborted) return;
+    this.#over.abort(new GatehouseError('ACCESS_DENIED', 'the session has ended'));
+    this.connection.stream.destroy();
+    this.opened.close();
+    this.#seat.leave();
+  }
+}
+
+function roleOf(arn: string | undefined, app: Resource<AppSpec>, partition: Partition): RoleArn {
+  const { name } = app.metadata;
+  const role = arn === undefined ? undefined : parseRoleArn(arn);
+  if (role === undefined)
+    throw new GatehouseError(
+      'ACCESS_DENIED',
+      `no AWS role was chosen; log in with \`gate apps login --aws-role NAME ${name}\``,
+    );
+  const account = appLabels(app)[ACCOUNT_LABEL];
+  if (account !== undefined && account !== role.accountId)
+    throw new GatehouseError(
+      'ACCESS_DENIED',
+      `the role ${role.arn} is not of the account ${account}, which application ${name} is for`,
+    );
+  if (role.partition.id !== partition.id)
+    throw new GatehouseError(
+      'ACCESS_DENIED',
+      `the role ${role.arn} is in the partition ${role.partition.id}, and application ${name} in ${partition.id}`,
+    );
+  return role;
+}
