@@ -26,12 +26,25 @@ export const NOT_MIRRORED: Readonly<Record<string, string>> = {
 /** Kinds whose name may be a secret: it comes from `nameFrom.secretKeyRef`. */
 const SECRET_NAMES: ReadonlySet<string> = new Set(['token']);
 
+/** Of kinds whose name is short for something: what the custom resource is called. */
+const FULL_NAMES: Readonly<Record<string, { readonly name: string; readonly plural: string }>> = {
+  db: { name: 'database', plural: 'databases' },
+};
+
 const COLUMNS: Readonly<Record<string, readonly PrinterColumn[]>> = {
   role: [{ name: 'Logins', type: 'string', jsonPath: '.spec.allow.logins' }],
   user: [{ name: 'Roles', type: 'string', jsonPath: '.spec.roles' }],
   token: [
     { name: 'Method', type: 'string', jsonPath: '.spec.join_method' },
     { name: 'Roles', type: 'string', jsonPath: '.spec.roles' },
+  ],
+  db: [
+    { name: 'Protocol', type: 'string', jsonPath: '.spec.protocol' },
+    { name: 'URI', type: 'string', jsonPath: '.spec.uri' },
+  ],
+  app: [
+    { name: 'URI', type: 'string', jsonPath: '.spec.uri' },
+    { name: 'Public Address', type: 'string', jsonPath: '.spec.public_addr' },
   ],
   lock: [{ name: 'Target', type: 'string', jsonPath: '.spec.target' }],
   cluster_auth_preference: [
@@ -96,11 +109,12 @@ export const MIRRORS: readonly Mirror[] = KINDS.filter(
 
 /** The mirror of one kind. */
 export function mirrorOf(kind: Kind): Mirror {
-  const pascal = kind.name
+  const { name, plural } = FULL_NAMES[kind.name] ?? kind;
+  const pascal = name
     .split('_')
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join('');
-  const type = ownType(`Gatehouse${pascal}`, `gatehouse${kind.plural.replaceAll('_', '')}`);
+  const type = ownType(`Gatehouse${pascal}`, `gatehouse${plural.replaceAll('_', '')}`);
   const words = [kind.name, ...kind.aliases.filter((alias) => !alias.includes('_'))];
   const crd = crdOf({
     type,
