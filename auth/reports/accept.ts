@@ -4,6 +4,7 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { HostIdentity, SystemRole } from '#core/identity.ts';
 import { CATALOGUE, type EventInput, type EventType } from '#events/catalogue.ts';
 import { SESSION_EVENTS } from '#events/catalogue-session.ts';
+import { TARGET_EVENTS } from '#events/catalogue-target.ts';
 import { parseEventInput } from '#events/check-event.ts';
 import type { EventSpec } from '#events/fields.ts';
 
@@ -11,18 +12,24 @@ const REFUSALS: readonly EventType[] = ['auth', 'access.denied', 'session.reject
 /** Of the events of sessions, those that auth makes when it is asked for a recording. */
 const OWN: readonly EventType[] = ['session.upload', 'session.recording.access', 'session.recording.delete'];
 
-const ofSessions = (fits: (type: string) => boolean): ReadonlySet<EventType> => {
-  const types = Object.keys(SESSION_EVENTS) as readonly (keyof typeof SESSION_EVENTS)[];
-  return new Set([...REFUSALS, ...types.filter((type) => !OWN.includes(type) && fits(type))]);
+const SSH: ReadonlySet<EventType> = new Set([
+  ...REFUSALS,
+  ...(Object.keys(SESSION_EVENTS) as readonly EventType[]).filter((type) => !OWN.includes(type)),
+]);
+
+/** What happens to every session: it is cut, or its recording fails. */
+const ANY_SESSION: readonly EventType[] = ['client.disconnect', 'recording.failed'];
+const ofTargets = (service: 'app' | 'db'): ReadonlySet<EventType> => {
+  const types = Object.keys(TARGET_EVENTS) as readonly EventType[];
+  return new Set([...REFUSALS, ...ANY_SESSION, ...types.filter((type) => type.startsWith(`${service}.`))]);
 };
-const SSH = ofSessions((type) => !type.startsWith('app.') && !type.startsWith('db.'));
 
 /** What is not here is made by auth alone: logins, certificates, changes of resources. */
 const REPORTED: Readonly<Partial<Record<SystemRole, ReadonlySet<EventType>>>> = {
   node: SSH,
   proxy: SSH,
-  app: ofSessions((type) => type.startsWith('app.')),
-  db: ofSessions((type) => type.startsWith('db.')),
+  app: ofTargets('app'),
+  db: ofTargets('db'),
 };
 
 /** The roles of hosts that tell of anything. */
