@@ -1,7 +1,7 @@
 // The canonical form of an AWS request (Signature Version 4, "create a canonical request"): what is hashed and signed.
 // Apart from sigv4.ts because signing, verifying and presigning share it, and because its rules are where others fail.
 import { createHash } from 'node:crypto';
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError } from '../errors/error.ts';
 
 /** Name and value, in the order of the wire; a name may come several times. */
 export type HeaderPair = readonly [name: string, value: string];

@@ -1,5 +1,5 @@
 // Fuzz target: aws-chunked bodies. How a body is cut must not change what is read of it.
-import { isCode } from '#core/errors/error.ts';
+import { isCode } from '../errors/error.ts';
 import { openChunkedDecoder } from './chunked.ts';
 
 function decode(input: Uint8Array, signed: boolean, cut: number): string {

@@ -1,7 +1,7 @@
 // aws-chunked: the published example, round trips in any cut, and bodies that are not whole.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '#core/secret.ts';
+import { Secret } from '../secret.ts';
 import type { HeaderPair } from './canonical.ts';
 import { CHUNK_BYTES, encodedLength, openChunkedEncoder } from './chunked-encode.ts';
 import { openChunkedDecoder, type DecoderOptions } from './chunked.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError } from '../errors/error.ts';
 import type { HeaderPair } from './canonical.ts';
 import { awsErrorAnswer } from './error-answer.ts';
 import { awsFault } from './fault.ts';

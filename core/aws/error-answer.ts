@@ -1,6 +1,6 @@
 // Errors of ours in the form that the client of an AWS service reads: XML of S3, of the query protocol or of EC2, JSON, or
 // CBOR. Without it a person sees "could not parse response" instead of what to do. Pure.
-import type { GatehouseError } from '#core/errors/error.ts';
+import type { GatehouseError } from '../errors/error.ts';
 import { awsNameOf } from './fault.ts';
 import { headerOf, type AwsRequest, type HeaderPair } from './canonical.ts';
 

@@ -1,7 +1,7 @@
 // Errors that an AWS client will read: ours, with the name that AWS gives to such a failure. Apart because signer,
 // local proxy and agent make them, and error-answer.ts writes them in the form of each protocol.
-import type { Code } from '#core/errors/codes.ts';
-import { GatehouseError } from '#core/errors/error.ts';
+import type { Code } from '../errors/codes.ts';
+import { GatehouseError } from '../errors/error.ts';
 
 /** `aws` is the error code that SDKs know, such as `SignatureDoesNotMatch`; it becomes `details.aws`. */
 export function awsFault(

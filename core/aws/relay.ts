@@ -1,7 +1,7 @@
 // What the local proxy of a person tells the agent of an AWS request beside the request itself, in two headers: which host
 // it was for, and what its signature was for. The signature itself was verified there, with keys that only that machine
 // knows, and is gone. Apart because both ends must read it alike. Pure.
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError } from '../errors/error.ts';
 import { ECDSA_ALGORITHM, HMAC_ALGORITHM, MAX_PRESIGNED_SECONDS, type SigningAlgorithm } from './sigv4.ts';
 
 /** The host name of AWS that the request is for. */

@@ -1,6 +1,6 @@
 // Reading the signature of an AWS request, in the headers or in the query, before anything of it is proved; and taking it
 // off. Apart from sigv4-verify.ts, which decides whether it is good.
-import type { GatehouseError } from '#core/errors/error.ts';
+import type { GatehouseError } from '../errors/error.ts';
 import {
   decoded,
   headerOf,

@@ -4,7 +4,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import { SignatureV4a } from '@smithy/signature-v4a';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '#core/secret.ts';
+import { Secret } from '../secret.ts';
 import { hashOf, queryPairs, splitTarget, type AwsRequest, type HeaderPair } from './canonical.ts';
 import { readSignature, withoutSignature } from './sigv4-read.ts';
 import { verifyRequest, type VerifyOptions } from './sigv4-verify.ts';

@@ -1,5 +1,5 @@
 // Fuzz target: signatures of requests. What is read must not fail but by our errors; what is signed must be verified.
-import { Secret } from '#core/secret.ts';
+import { Secret } from '../secret.ts';
 import type { AwsRequest, HeaderPair } from './canonical.ts';
 import { readSignature } from './sigv4-read.ts';
 import { verifyRequest } from './sigv4-verify.ts';

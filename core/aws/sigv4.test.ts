@@ -3,7 +3,7 @@ import { createHash, createHmac, type BinaryLike, type Hash, type Hmac } from 'n
 import { SignatureV4 } from '@smithy/signature-v4';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Secret } from '#core/secret.ts';
+import { Secret } from '../secret.ts';
 import { decoded, EMPTY_PAYLOAD_HASH, hashOf, queryPairs, splitTarget } from './canonical.ts';
 import { presignRequest, signRequest, type SigningCredentials } from './sigv4.ts';
 

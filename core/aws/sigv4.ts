@@ -1,8 +1,8 @@
 // Signing AWS requests, Signature Version 4: in headers, in the query (presigned), and the key that chunks are signed
 // with. Ours because streams in constant memory need parts that the SDK's signer does not offer. Pure.
 import { createHmac } from 'node:crypto';
-import { GatehouseError } from '#core/errors/error.ts';
-import type { Secret } from '#core/secret.ts';
+import { GatehouseError } from '../errors/error.ts';
+import type { Secret } from '../secret.ts';
 import {
   canonicalPath,
   canonicalQuery,

@@ -2,8 +2,8 @@
 // of SP 800-108, with another try when the number does not fit the curve). Apart from sigv4.ts, which frames the text.
 import { createECDH, createHmac, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { GatehouseError } from '#core/errors/error.ts';
-import type { Secret } from '#core/secret.ts';
+import { GatehouseError } from '../errors/error.ts';
+import type { Secret } from '../secret.ts';
 
 const LABEL = 'AWS4-ECDSA-P256-SHA256';
 const KEY_BITS = 256;

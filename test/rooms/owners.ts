@@ -55,6 +55,10 @@ export const PACKAGES: Readonly<Record<string, Owner>> = {
   },
   vitest: { from: [], why: 'tests only', tests: true },
   'fast-check': { from: [], why: 'tests only', tests: true },
+  '@smithy/signature-v4': { from: [], why: "the AWS SDK's own signer, to test ours against", tests: true },
+  '@smithy/signature-v4a': { from: [], why: 'the same for SigV4A', tests: true },
+  '@aws-sdk/client-s3': { from: [], why: 'a real client, in tests only', tests: true },
+  '@aws-sdk/client-dynamodb': { from: [], why: 'a real client, in tests only', tests: true },
   'node-forge': { from: [], why: 'a second opinion on our certificates, in tests only', tests: true },
 };
 

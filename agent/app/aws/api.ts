@@ -2,6 +2,7 @@
 // is forwarded has an event, however it ends (S35).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { splitTarget, type AwsRequest } from '#core/aws/canonical.ts';
+import type { Clock } from '#core/clock.ts';
 import { awsFault } from '#core/aws/fault.ts';
 import { actionInForm, actionOf, isForm } from './action.ts';
 import { destinationOf, type Destination } from './destination.ts';
@@ -13,7 +14,7 @@ const MAX_TEXT = 2048;
 
 export interface ApiGround {
   readonly dialer: AwsDialer;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 /** Throws what the client should be told when nothing was answered yet; otherwise ends the answer as broken. */
@@ -33,13 +34,13 @@ export async function relayApi(
   try {
     const credentials = await visit.credentials();
     const bare = { method: asked.method, target: asked.target, headers: headersForAws(asked, host) };
-    const signed = signFor(bare, credentials, signing, ground.now());
+    const signed = signFor(bare, credentials, signing, ground.clock.now());
     const body = bodyFor(request, asked, signed, { signing, credentials });
     const seen = (piece: Uint8Array): void => {
       visit.opened.touch();
       if (formed) action ??= actionInForm(piece);
     };
-    const exchange = { dialer: ground.dialer, host, request, response, signed, signal: visit.signal, seen };
+    const exchange = { ...ground, host, request, response, signed, signal: visit.signal, seen };
     status = await exchangeWithAws(exchange, body);
   } finally {
     const sent = response.headersSent ? response.statusCode : status;

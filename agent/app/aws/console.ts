@@ -15,7 +15,6 @@ const NOTICE_SECONDS = 6;
 
 export interface ConsoleGround {
   readonly dialer: AwsDialer;
-  readonly now: () => number;
 }
 
 /** Throws UNAVAILABLE, AWS_REFUSED, or INVALID_CREDENTIALS when the login ends within 15 minutes. */

@@ -7,6 +7,7 @@ import type { ClientRequest } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { addressClass } from '#core/address-class.ts';
+import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 
 /** Names where AWS is reached otherwise: `name=https://host[:port]`, by commas; `*.suffix` and `*` may stand for names. */
@@ -29,7 +30,10 @@ interface Override {
 }
 
 /** Throws INVALID_CONFIG when the variables of the environment are not understood. */
-export function openAwsDialer(environment: Readonly<Record<string, string | undefined>>): AwsDialer {
+export function openAwsDialer(
+  environment: Readonly<Record<string, string | undefined>>,
+  clock: Clock,
+): AwsDialer {
   const overrides = readOverrides(environment[ENDPOINTS_VARIABLE] ?? '');
   const bundle = environment['AWS_CA_BUNDLE'] ?? '';
   const agent = new Agent({
@@ -50,21 +54,20 @@ export function openAwsDialer(environment: Readonly<Record<string, string | unde
         port: place?.port ?? 443,
         ...(place === undefined ? { lookup: publicLookup } : {}),
       });
-      limitConnect(outgoing);
+      limitConnect(outgoing, clock);
       return outgoing;
     },
     close: () => agent.destroy(),
   };
 }
 
-function limitConnect(outgoing: ClientRequest): void {
+function limitConnect(outgoing: ClientRequest, clock: Clock): void {
   outgoing.once('socket', (socket) => {
     if (!socket.connecting) return;
-    const timer = setTimeout(
-      () => outgoing.destroy(new GatehouseError('UNAVAILABLE', 'no connection to AWS within 10 s')),
-      CONNECT_MS,
+    const timer = clock.after(CONNECT_MS, () =>
+      outgoing.destroy(new GatehouseError('UNAVAILABLE', 'no connection to AWS within 10 s')),
     );
-    const done = (): void => clearTimeout(timer);
+    const done = (): void => timer.cancel();
     socket.once('secureConnect', done).once('close', done);
   });
 }

@@ -41,10 +41,9 @@ const IDLE_MS = 120_000;
 /** Throws INVALID_CONFIG when the environment's settings for AWS are not understood. */
 export function openAwsApps(options: AwsAppsOptions): AwsApps {
   const { clock, log, environment } = options;
-  const now = (): number => clock.now();
-  const dialer = openAwsDialer(environment);
+  const dialer = openAwsDialer(environment, clock);
   const credentials = options.credentials ?? openAwsCredentials({ clock, log, environment });
-  const roles = openRoleSource({ credentials, tokens: options.tokens, dialer, now });
+  const roles = openRoleSource({ credentials, tokens: options.tokens, dialer, clock });
   const ground = { ...options, roles };
   const visits = new WeakMap<Duplex, Visit | { readonly refusal: unknown }>();
   const running = new Set<Visit>();
@@ -64,7 +63,7 @@ export function openAwsApps(options: AwsAppsOptions): AwsApps {
       return { refusal };
     }
   };
-  const server = openServer(visits, { dialer, now });
+  const server = openServer(visits, { dialer, clock });
   return {
     serve(connection, app) {
       const { stream } = connection;

@@ -9,6 +9,7 @@ import { openChunkedDecoder } from '#core/aws/chunked.ts';
 import { awsFault } from '#core/aws/fault.ts';
 import { payloadText } from '#core/aws/payload.ts';
 import { HMAC_ALGORITHM, presignRequest, signRequest, type SignedRequest } from '#core/aws/sigv4.ts';
+import type { Clock, Timer } from '#core/clock.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { AwsCredentials } from '../../aws/credentials.ts';
 import type { SigningWanted } from './destination.ts';
@@ -56,6 +57,7 @@ export function signFor(
 }
 
 export interface Exchange {
+  readonly clock: Clock;
   readonly dialer: AwsDialer;
   readonly host: string;
   readonly request: IncomingMessage;
@@ -168,7 +170,7 @@ async function attempt(exchange: Exchange, body: RequestBody): Promise<IncomingM
   response.once('close', gone);
   const answered = answerOf(outgoing);
   try {
-    if (expects) await mayContinue(outgoing, answered, response);
+    if (expects) await mayContinue(outgoing, answered, exchange);
     if (body.stream === undefined) outgoing.end();
     else await Promise.race([send(body.stream, outgoing, exchange), answered]);
     return await answered;
@@ -200,19 +202,19 @@ function answerOf(outgoing: ClientRequest): Promise<IncomingMessage> {
 async function mayContinue(
   outgoing: ClientRequest,
   answered: Promise<IncomingMessage>,
-  response: ServerResponse,
+  { response, clock }: Exchange,
 ): Promise<void> {
   outgoing.flushHeaders();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   const silent = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, CONTINUE_MS);
+    timer = clock.after(CONTINUE_MS, resolve);
   });
   const wanted = new Promise<void>((resolve) => outgoing.once('continue', resolve));
   try {
     const early = await Promise.race([wanted, silent, answered]);
     if (early === undefined) response.writeContinue();
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
   }
 }
 

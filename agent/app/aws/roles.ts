@@ -1,5 +1,6 @@
 // Credentials of a role for a person: by the agent's own credentials, or by a token of the cluster (`aws.oidc`). Apart from
 // who uses them, because what stays inside and what is handed out have different lives (S16).
+import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { AwsCredentials, AwsCredentialsSource } from '../../aws/credentials.ts';
 import type { AppTokens } from '../http/tokens.ts';
@@ -23,7 +24,7 @@ export function openRoleSource(options: {
   readonly credentials: AwsCredentialsSource;
   readonly tokens: AppTokens;
   readonly dialer: AwsDialer;
-  readonly now: () => number;
+  readonly clock: Clock;
 }): RoleSource {
   const webIdentity = openWebIdentity(options);
   const get = (visit: Visit, durationSeconds: number): Promise<AwsCredentials> => {

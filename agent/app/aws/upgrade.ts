@@ -45,13 +45,14 @@ export async function relayUpgradeToAws(
 }
 
 async function open(
-  { dialer, now }: ApiGround,
+  { dialer, clock }: ApiGround,
   visit: Visit,
   asked: AwsRequest,
   { host, signing }: Destination,
 ): Promise<Upgraded> {
   const bare = { method: asked.method, target: asked.target, headers: headersForAws(asked, host) };
-  const signed = signing === undefined ? bare : signFor(bare, await visit.credentials(), signing, now());
+  const signed =
+    signing === undefined ? bare : signFor(bare, await visit.credentials(), signing, clock.now());
   const outgoing = dialer.request(host, {
     method: signed.method,
     path: signed.target,

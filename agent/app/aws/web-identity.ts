@@ -1,6 +1,7 @@
 // Roles taken by a token of the cluster instead of the agent's credentials (`aws.oidc: true`): AWS checks the token with the
 // keys that the proxy publishes. No role is chained, so the console may last as long as the role allows.
 import { GatehouseError } from '#core/errors/error.ts';
+import type { Clock } from '#core/clock.ts';
 import { stsHost } from '#core/aws/partitions.ts';
 import { Secret } from '#core/secret.ts';
 import type { AwsCredentials } from '../../aws/credentials.ts';
@@ -22,14 +23,14 @@ export interface WebIdentity {
 interface Options {
   readonly tokens: AppTokens;
   readonly dialer: AwsDialer;
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export function openWebIdentity(options: Options): WebIdentity {
   const kept = new Map<string, AwsCredentials>();
   const asking = new Map<string, Promise<AwsCredentials>>();
   const fresh = (found: AwsCredentials | undefined): found is AwsCredentials =>
-    found?.expires !== undefined && found.expires - EARLY_MS > options.now();
+    found?.expires !== undefined && found.expires - EARLY_MS > options.clock.now();
   return {
     async get(visit, durationSeconds) {
       const key = JSON.stringify([visit.role.arn, visit.connection.identity.name, durationSeconds]);
