@@ -10,6 +10,8 @@ export interface CommandLabelsOptions {
   readonly log: Log;
   readonly commands: readonly CommandLabel[];
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A command printed something else than before. */
+  readonly onChange?: () => void;
   /** For tests; starts a program. */
   readonly run?: typeof runCommand;
 }
@@ -37,15 +39,20 @@ export function startCommandLabels(options: CommandLabelsOptions): CommandLabels
   const env = environmentOf(options.environment);
   const seat = seats(MAX_AT_ONCE);
 
+  const note = (name: string, value: string): void => {
+    if (results[name] === value) return;
+    results[name] = value;
+    options.onChange?.();
+  };
   const evaluate = async ({ name, command }: CommandLabel): Promise<void> => {
     await seat(async () => {
       if (signal.aborted) return;
       const outcome = await run(command, { env, signal });
       if (outcome.ok) {
-        results[name] = cleanValue(outcome.output);
+        note(name, cleanValue(outcome.output));
         return;
       }
-      results[name] = '';
+      note(name, '');
       if (!signal.aborted)
         log.warn(
           { label: name, program: command[0], reason: outcome.reason },

@@ -215,11 +215,11 @@ async function openGround(options: DaemonOptions, opened: Opened) {
   return { loaded, output, log, dataDir, claims };
 }
 
-function requireServices({ auth, ssh, proxy }: Config): void {
-  if (auth !== undefined || ssh !== undefined || proxy !== undefined) return;
+function requireServices({ auth, ssh, proxy, db, app }: Config): void {
+  if ([auth, ssh, proxy, db, app].some((service) => service !== undefined)) return;
   throw new GatehouseError(
     'NOT_SUPPORTED',
-    'nothing would run: this release has the services auth, proxy and node; enable one of them in the file or with --roles',
+    'nothing would run: this release has the services auth, proxy, node, db and app; enable one of them in the file or with --roles',
   );
 }
 

@@ -91,8 +91,11 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
     if (roles.length > 0) {
       const member = (opened.member = await openMember(config, roles, parts, opened.auth, ownToken));
       if (parts.isTakingOver) await knowsCluster(member);
-      if (config.proxy !== undefined) opened.proxy = await openProxy(config, config.proxy, parts, member);
-      if (config.ssh !== undefined) opened.agent = openAgent(config, config.ssh, parts, member);
+      const ownAgent = (): Agent['handOver'] => opened.agent?.handOver;
+      if (config.proxy !== undefined) {
+        opened.proxy = await openProxy(config, config.proxy, parts, member, ownAgent);
+      }
+      if (hasAgent(config)) opened.agent = openAgent(config, parts, member);
       member.announce([opened.agent, opened.proxy].filter((service) => service !== undefined));
     }
     const { member, agent, proxy } = opened;
@@ -135,12 +138,17 @@ async function knowsCluster({ membership, view }: Member): Promise<void> {
 }
 
 /** What this process is a member of the cluster as; auth is none. */
-function rolesOf({ ssh, proxy }: Config): readonly SystemRole[] {
+function rolesOf({ ssh, proxy, db, app }: Config): readonly SystemRole[] {
   return [
     ...(proxy === undefined ? [] : ['proxy' as const]),
     ...(ssh === undefined ? [] : ['node' as const]),
+    ...(db === undefined ? [] : ['db' as const]),
+    ...(app === undefined ? [] : ['app' as const]),
   ];
 }
+
+const hasAgent = ({ ssh, db, app }: Config): boolean =>
+  ssh !== undefined || db !== undefined || app !== undefined;
 
 async function openAuth(
   config: Config,
@@ -217,11 +225,12 @@ async function proofOf(
   }
 }
 
-function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: Member): Agent {
+function openAgent(config: Config, parts: ServiceParts, member: Member): Agent {
+  const { ssh, db, app, proxy } = config;
   const { clock, log, version, dataDir, environment, sockets, patienceMs } = parts;
   return startAgent({
     clock,
-    log: log.child({ part: 'node' }),
+    log: log.child({ part: ssh === undefined ? 'agent' : 'node' }),
     version,
     dataDir,
     patienceMs,
@@ -230,10 +239,11 @@ function openAgent(config: Config, ssh: SshConfig, parts: ServiceParts, member: 
     view: member.view,
     audit: member.audit,
     sessions: member.sessions,
-    config: ssh,
+    config: { ssh, db, app },
     limits: config.connectionLimits,
     sockets,
-    address: addressOf(config, ssh),
+    address: ssh === undefined ? '' : addressOf(config, ssh),
+    isBesideProxy: proxy !== undefined,
     // Where auth or a proxy runs beside it, the node is dialed; elsewhere what was configured decides.
     tunnelAddresses: config.auth === undefined && config.proxy === undefined ? member.authServers : [],
   });
@@ -244,6 +254,7 @@ async function openProxy(
   proxy: ProxyConfig,
   { clock, log, version, dataDir, sockets, patienceMs }: ServiceParts,
   member: Member,
+  ownAgent: () => Agent['handOver'],
 ): Promise<Proxy> {
   return startProxy({
     clock,
@@ -260,6 +271,7 @@ async function openProxy(
     nodeName: config.nodename,
     ownHost: ownHost(config),
     authServers: member.authServers,
+    ownAgent,
   });
 }
 

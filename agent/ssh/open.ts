@@ -9,7 +9,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { ListeningSockets } from '#core/listening.ts';
 import type { Log } from '#core/log.ts';
-import { openRecordings } from '../recordings.ts';
+import type { Recordings } from '../recordings.ts';
 import type { AgentEvent, SshHost } from './context.ts';
 import { startSshService, type SshService, type SshServiceOptions } from './service.ts';
 import { openSessionRuntime } from './session/runtime.ts';
@@ -27,8 +27,8 @@ export interface SshOptions {
   /** Where sessions with a terminal are announced. */
   readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;
-  /** How long the end waits for uploads; left out where the data directory outlives the process. */
-  readonly patienceMs?: number | undefined;
+  /** The caller closes them, after the service. */
+  readonly recordings: Pick<Recordings, 'record'>;
   readonly config: SshConfig;
   readonly limits: SshServiceOptions['limits'];
   readonly sockets?: ListeningSockets | undefined;
@@ -36,11 +36,10 @@ export interface SshOptions {
   readonly labels: () => Readonly<Record<string, string>>;
 }
 
-/** UNAVAILABLE before the host has joined; STORAGE_FAILED when recordings cannot be kept. The caller closes it. */
-export async function openSsh(options: SshOptions): Promise<SshService> {
-  const { clock, log, membership, view, config, sessions } = options;
+/** UNAVAILABLE before the host has joined. The caller closes it. */
+export function openSsh(options: SshOptions): SshService {
+  const { clock, membership, view, config, sessions, recordings } = options;
   const host = hostOf(options);
-  const recordings = await openRecordings({ ...options, hostId: host.hostId, emit: host.emit });
   const runtime = openSessionRuntime({ clock });
   const service = startSshService({
     host,
@@ -72,9 +71,6 @@ export async function openSsh(options: SshOptions): Promise<SshService> {
       (closing ??= (async () => {
         await service.close();
         runtime.close();
-        await recordings.close().catch((error: unknown) => {
-          log.error({ err: error }, 'the spool of recordings was not closed in order');
-        });
       })()),
   };
 }

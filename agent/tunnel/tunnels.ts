@@ -40,6 +40,8 @@ export interface TunnelsOptions extends Omit<TunnelDialerOptions, 'signal'> {
     'isReady' | 'proxies' | 'networking' | 'sshAuthorities' | 'locks' | 'onChange'
   >;
   readonly services: TunnelServices;
+  /** This host is a proxy as well, in this process: it needs no tunnel to itself. */
+  readonly isBesideProxy?: boolean;
   /** The proxies with a tunnel are others now. */
   readonly onChange?: () => void;
 }
@@ -121,7 +123,13 @@ class RunningTunnels implements Tunnels {
 
   #proxies(): readonly Resource<ProxySpec>[] {
     const { view } = this.#options;
-    return view.isReady() ? view.proxies().filter(({ metadata }) => !this.#isLocked(metadata.name)) : [];
+    if (!view.isReady()) return [];
+    return view.proxies().filter(({ metadata: { name } }) => !this.#isOwn(name) && !this.#isLocked(name));
+  }
+
+  #isOwn(proxyId: string): boolean {
+    const { isBesideProxy = false, membership } = this.#options;
+    return isBesideProxy && membership.record()?.certificates.host_id === proxyId;
   }
 
   /** Who was locked must not come to this host with addresses of clients that it made up. */
@@ -142,12 +150,13 @@ class RunningTunnels implements Tunnels {
   }
 
   #missing(): { readonly proxies: readonly Resource<ProxySpec>[]; readonly count: number } {
+    const { isBesideProxy = false } = this.#options;
     const all = this.#proxies();
     const proxies = all.filter(({ metadata }) => !this.#has(metadata.name));
     const here = this.#held.size + this.#claimed.size;
     const wanted = this.#wantedCount();
     // Before anything is known of the cluster, one tunnel is the way to know it.
-    if (all.length === 0) return { proxies, count: here === 0 ? 1 : 0 };
+    if (all.length === 0) return { proxies, count: here === 0 && !isBesideProxy ? 1 : 0 };
     if (wanted === undefined) return { proxies, count: proxies.length };
     return { proxies, count: Math.min(Math.max(wanted - here, 0), proxies.length) };
   }
@@ -242,7 +251,7 @@ class RunningTunnels implements Tunnels {
         claim: (proxyId) => {
           this.#dialer.note(target, true);
           if (this.#isLocked(proxyId)) throw new GatehouseError('LOCKED', 'a lock is in force on this proxy');
-          if (this.#has(proxyId)) return false;
+          if (this.#has(proxyId) || this.#isOwn(proxyId)) return false;
           this.#claimed.add((claimed = proxyId));
           return true;
         },
