@@ -64,6 +64,31 @@ test('ok: keys of the service account issuer are public, and nothing else is', a
   expect(JSON.parse(await ask('/api/v1/secrets'))).toMatchObject({ code: 403 });
 });
 
+test('ok: the issuer is given another key; tokens of before and after are good', async (context) => {
+  if (whyNot !== undefined) context.skip(whyNot);
+  const kubectl = (...args: string[]): Promise<string> =>
+    run(`${bin}/kubectl`, args, { env: { KUBECONFIG: `${STATE}/admin.kubeconfig` } });
+  const token = async (): Promise<string> => (await kubectl('create', 'token', 'default')).trim();
+  const whoIs = (bearer: string): Promise<string> => {
+    const flags = ['--server=https://10.239.0.2:6443', `--certificate-authority=${STATE}/pki/ca.crt`];
+    return run(`${bin}/kubectl`, ['auth', 'whoami', `--token=${bearer}`, ...flags], {
+      env: { KUBECONFIG: '/dev/null' },
+    });
+  };
+  const kidOf = (bearer: string): unknown =>
+    JSON.parse(Buffer.from(bearer.split('.')[0] ?? '', 'base64url').toString());
+  const before = await token();
+  await run(`${HERE}rotate-issuer.sh`, [], { env });
+  const after = await token();
+  expect(kidOf(after)).not.toEqual(kidOf(before));
+  for (const bearer of [before, after]) {
+    expect(await whoIs(bearer)).toContain('system:serviceaccount:default:default');
+  }
+  const jwks = ['-sS', '--cacert', `${STATE}/pki/ca.crt`, 'https://10.239.0.2:6443/openid/v1/jwks'];
+  expect((JSON.parse(await run('curl', jwks)) as { keys: unknown[] }).keys).toHaveLength(2);
+  expect(readFileSync(`${STATE}/logs/node.log`, 'utf8')).not.toContain('DIED');
+});
+
 test('ok: it goes with the process that it was for, and leaves nothing', async (context) => {
   if (whyNot !== undefined) context.skip(whyNot);
   expect(await remains()).not.toEqual([]);

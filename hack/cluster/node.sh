@@ -192,8 +192,27 @@ start_apiserver
 wait_for kube-apiserver curl -fsS --cacert "$pki/ca.crt" "$server/readyz"
 start_others
 
+# With the keys that are there now; see rotate-issuer.sh.
+restart_apiserver() {
+  local pid
+  for pid in "${!names[@]}"; do
+    [ "${names[$pid]}" = kube-apiserver ] || continue
+    unset "names[$pid]"
+    kill "$pid"
+    while kill -0 "$pid" 2>/dev/null; do wait "$pid" || true; done
+  done
+  start_apiserver
+}
+asked=no
+trap 'asked=yes' HUP
+
 # A daemon that dies is told; the others stay for inspection, and the next up starts anew.
-while wait -n -p dead || true; do
+while dead='' && { wait -n -p dead || true; }; do
+  if [ "$asked" = yes ]; then
+    asked=no
+    restart_apiserver
+    continue
+  fi
   [ -n "${dead:-}" ] || fail "no daemon is left"
   [ -z "${names[$dead]:-}" ] || say "DIED ${names[$dead]}"
 done

@@ -29,9 +29,14 @@ export interface KubeCluster {
    * repository that GATEHOUSE_E2E_IMAGE names.
    */
   image(variant?: ImageVariant): Promise<Image>;
+  /** Another key of the issuer of service account tokens; those of before stay good. Only of a cluster of its own. */
+  rotateIssuer(): Promise<void>;
   /** Pods, events and the ends of the logs of a namespace, for the message of a failure. */
   explain(namespace: string): Promise<string>;
-  /** Has its namespaces deleted, without waiting for that; the cluster stays for the next test file. Repeatable. */
+  /**
+   * Has its namespaces deleted, without waiting for that; the cluster stays for the next test file, and one of its own goes.
+   * Repeatable.
+   */
   close(): Promise<void>;
 }
 
@@ -50,16 +55,33 @@ export function whyNoCluster(): string | undefined {
   return 'only root on Linux can make a node; or name a cluster with GATEHOUSE_E2E_CLUSTER=existing and KUBECONFIG';
 }
 
+/** A cluster beside the one of the stories, for a test that does to it what others would notice. */
+export interface OwnCluster {
+  /** Ten letters at most. */
+  readonly name: string;
+  /** A /16 that nobody else uses: `10.238`. */
+  readonly net: string;
+}
+
 /** The caller closes it. Give the hook that calls this KUBE_START_MS: the first time on a machine everything is built. */
-export async function useCluster(): Promise<KubeCluster> {
+export async function useCluster(own?: OwnCluster): Promise<KubeCluster> {
   if (isExisting()) {
     const kubeconfig = process.env['KUBECONFIG'] ?? '';
     const jsonpath = '-o=jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}';
     const nodeAddress = await run('kubectl', ['get', 'nodes', jsonpath]);
-    return new Cluster({ kubeconfig, nodeAddress, bin: undefined, hostAddress: undefined });
+    return new Cluster({
+      kubeconfig,
+      nodeAddress,
+      bin: undefined,
+      hostAddress: undefined,
+      env: {},
+      isOwn: false,
+    });
   }
   const bin = await kubePrograms();
-  const up = await run(`${HACK}cluster/up.sh`, ['--while', String(testRun())], { showProgress: true });
+  const env: Readonly<Record<string, string>> =
+    own === undefined ? {} : { GATEHOUSE_TEST_CLUSTER: own.name, GATEHOUSE_TEST_CLUSTER_NET: own.net };
+  const up = await run(`${HACK}cluster/up.sh`, ['--while', String(testRun())], { showProgress: true, env });
   const kubeconfig = up.trim();
   const server = await run(
     `${bin}/kubectl`,
@@ -69,7 +91,8 @@ export async function useCluster(): Promise<KubeCluster> {
     },
   );
   const nodeAddress = new URL(server).hostname;
-  return new Cluster({ kubeconfig, nodeAddress, bin, hostAddress: nodeAddress.replace(/\.2$/, '.1') });
+  const hostAddress = nodeAddress.replace(/\.2$/, '.1');
+  return new Cluster({ kubeconfig, nodeAddress, bin, hostAddress, env, isOwn: own !== undefined });
 }
 
 const isExisting = (): boolean => process.env['GATEHOUSE_E2E_CLUSTER'] === 'existing';
@@ -82,6 +105,9 @@ interface Place {
   readonly bin: string | undefined;
   readonly nodeAddress: string;
   readonly hostAddress: string | undefined;
+  /** What the scripts know the cluster by. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly isOwn: boolean;
 }
 
 class Cluster implements KubeCluster {
@@ -91,6 +117,8 @@ class Cluster implements KubeCluster {
   readonly hostAddress: string | undefined;
   readonly #programs: string;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #scripts: Place['env'];
+  readonly #isOwn: boolean;
   readonly #namespaces: string[] = [];
 
   constructor(place: Place) {
@@ -98,6 +126,8 @@ class Cluster implements KubeCluster {
     this.isExisting = place.bin === undefined;
     this.nodeAddress = place.nodeAddress;
     this.hostAddress = place.hostAddress;
+    this.#scripts = place.env;
+    this.#isOwn = place.isOwn;
     this.#programs = place.bin === undefined ? '' : `${place.bin}/`;
     // Nothing of this is kept in the home of the user.
     const kept = `${dirname(place.kubeconfig)}/kept`;
@@ -127,6 +157,10 @@ class Cluster implements KubeCluster {
 
   async close(): Promise<void> {
     const names = this.#namespaces.splice(0);
+    if (this.#isOwn) {
+      await run(`${HACK}cluster/down.sh`, ['--after', String(testRun())], { env: this.#scripts });
+      return;
+    }
     if (names.length === 0) return;
     await this.kubectl(['delete', 'namespace', ...names, '--wait=false', '--ignore-not-found']);
   }
@@ -136,8 +170,13 @@ class Cluster implements KubeCluster {
     const words = variant === undefined ? [] : [`--variant=${variant}`];
     const built = await run(`${HACK}image/build.sh`, words, { showProgress: true });
     const [archive = '', , version = ''] = built.trim().split('\n');
-    await run(`${HACK}cluster/load.sh`, [archive], { showProgress: true });
+    await run(`${HACK}cluster/load.sh`, [archive], { showProgress: true, env: this.#scripts });
     return { repository: 'gatehouse', tag: version, version };
+  }
+
+  async rotateIssuer(): Promise<void> {
+    if (!this.#isOwn) throw new Error('only a cluster of its own may be given another key');
+    await run(`${HACK}cluster/rotate-issuer.sh`, [], { env: this.#scripts });
   }
 
   async explain(namespace: string): Promise<string> {

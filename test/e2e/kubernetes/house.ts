@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Image, type KubeCluster, useCluster } from '#test/kit/kube-cluster.ts';
+import { type Image, type KubeCluster, type OwnCluster, useCluster } from '#test/kit/kube-cluster.ts';
 import { type KubePerson, POD_LOGIN, signUp } from './people.ts';
 
 export const CHARTS = fileURLToPath(new URL('../../../charts/', import.meta.url));
@@ -25,6 +25,8 @@ export interface HouseSetup {
   readonly proxies?: number;
   /** Laid over the spec of the GatehouseCluster, field by field. */
   readonly spec?: Json;
+  /** A cluster of its own; default: that of all stories. */
+  readonly own?: OwnCluster;
   /** Further values of the operator's chart. */
   readonly operator?: Json;
 }
@@ -55,7 +57,7 @@ export interface KubeHouse {
   person(name: string, roles: readonly string[]): Promise<KubePerson>;
   /** `helm upgrade --install` of gatehouse-kube-agent, by address and pin; resolves when its pods are ready. */
   installAgent(release: string, values: Json): Promise<void>;
-  /** Applies the GatehouseCluster of the setup and its GatehouseStorage once more, where a story removed them; until Ready. */
+  /** Applies the GatehouseCluster of the setup and its GatehouseStorage once more, where a story removed them; until settled. */
   makeCluster(): Promise<void>;
   /** Pods, events and logs, for the message of a failure. */
   explain(): Promise<string>;
@@ -96,7 +98,7 @@ export const engineer = (name = 'engineer'): Json => ({
 
 /** Resolves when the GatehouseCluster is Ready; the caller closes it. Give the hook KUBE_START_MS. */
 export async function openKubeHouse(setup: HouseSetup): Promise<KubeHouse> {
-  const cluster = await phase('test cluster is up', useCluster);
+  const cluster = await phase('test cluster is up', () => useCluster(setup.own));
   const closers: (() => Promise<unknown>)[] = [() => cluster.close()];
   const close = async (): Promise<void> => {
     const failed: unknown[] = [];
@@ -262,9 +264,12 @@ class House implements KubeHouse {
       { ...head('GatehouseCluster'), spec: { ...base, ...spec } },
     );
     const object = `gatehousecluster/${CLUSTER_OBJECT}`;
-    await this.ready(object).catch(async (error: unknown) => {
-      throw new Error(`${String(error)}\n${await this.explain()}`);
-    });
+    const settled = ['wait', '--for=condition=Progressing=False', `--timeout=${READY_MS / 1000}s`, object];
+    await this.ready(object)
+      .then(() => this.kubectl(...settled))
+      .catch(async (error: unknown) => {
+        throw new Error(`${String(error)}\n${await this.explain()}`);
+      });
     const { status } = await this.read<{ status: { caPins: readonly string[] } }>(object);
     this.caPin = status.caPins[0] ?? '';
   }
