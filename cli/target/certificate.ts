@@ -103,7 +103,7 @@ async function renewed(io: Io, wanted: Wanted, wish: TargetWish): ReturnType<Kep
   const profile = await requireProxyLogin(io, wanted);
   const kept = await readTargetLogin(io, profile, wish.sort, wish.name);
   const isSame = kept !== undefined && isFulfilled(wish, wishOf(wish.sort, kept));
-  if (isSame && !isWorthRenewing(kept, profile, io.clock.now())) return { profile, login: kept };
+  if (isSame && isFreshEnough(kept, profile, io.clock.now())) return { profile, login: kept };
   const api = openProfileApi(io, profile);
   try {
     return { profile, login: await fetchTarget(io, api, profile, wish) };
@@ -119,6 +119,7 @@ async function renewed(io: Io, wanted: Wanted, wish: TargetWish): ReturnType<Kep
 const isFulfilled = (wish: TargetWish, by: TargetWish): boolean =>
   wish.username === by.username && wish.database === by.database && wish.awsRole === by.awsRole;
 
-function isWorthRenewing(login: TargetLogin, profile: ProxyProfile, now: number): boolean {
-  return login.expires - now < MIN_LEFT_MS && Date.parse(profile.expires) - login.expires > SLACK_MS;
+/** False for one near its end, when the login could give a better one. */
+export function isFreshEnough(login: TargetLogin, profile: ProxyProfile, now: number): boolean {
+  return login.expires - now >= MIN_LEFT_MS || Date.parse(profile.expires) - login.expires <= SLACK_MS;
 }

@@ -3,6 +3,7 @@ import * as flag from '../../arguments.ts';
 import type { Program } from '../../arguments.ts';
 import { FORMATS } from '../../output.ts';
 import { versionLine } from '../../version.ts';
+import { applications, databases } from './target-verbs.ts';
 import { openGate, type Gate, type GateFlags } from './context.ts';
 
 export const gate: Program<Gate> = {
@@ -104,7 +105,29 @@ export const gate: Program<Gate> = {
           says: 'Join standard input and output with a server: a ProxyCommand for ssh.',
           load: async () => (await import('./proxy-ssh.ts')).proxySsh,
         },
+        {
+          name: 'db',
+          says: 'A port on this machine that leads to a database.',
+          load: async () => (await import('./proxy-db.ts')).proxyDb,
+        },
+        {
+          name: 'app',
+          says: 'A port on this machine that is an application.',
+          load: async () => (await import('./proxy-app.ts')).proxyApp,
+        },
+        {
+          name: 'aws',
+          says: 'A local proxy for programs that speak to AWS.',
+          load: async () => (await import('./proxy-aws.ts')).proxyAws,
+        },
       ],
+    },
+    databases,
+    applications,
+    {
+      name: 'aws',
+      says: 'Run the aws program through the cluster.',
+      load: async () => (await import('./aws.ts')).aws,
     },
     {
       name: 'config',
