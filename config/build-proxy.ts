@@ -2,6 +2,7 @@
 import { parseNetwork } from '#core/certs/ip-address.ts';
 import { parseDuration } from '#core/duration.ts';
 import { parseAddress, type Address } from './address.ts';
+import { isAskedFor } from './asked-for.ts';
 import type { KeypairFiles, ProxyConfig } from './config.ts';
 import type { FileContents } from './file.ts';
 import type { Findings } from './findings.ts';
@@ -111,12 +112,4 @@ function noticeLater(section: ProxySection, findings: Findings): void {
   if (keys.length === 0) return;
   const verb = keys.length === 1 ? 'is' : 'are';
   findings.notice(['proxy_service'], `${keys.join(', ')} ${verb} not part of this release and ignored`);
-}
-
-/** `acme: {enabled: no}` asks for nothing. */
-function isAskedFor(value: unknown): boolean {
-  if (value === undefined || value === null) return false;
-  if (typeof value !== 'object' || Array.isArray(value)) return true;
-  const { enabled } = value as { enabled?: unknown };
-  return enabled !== false && !['no', 'off', 'false'].includes(String(enabled).toLowerCase());
 }

@@ -1,9 +1,9 @@
 // From `ssh_service:` and --labels to what the node service is started with.
-import { parseDuration } from '#core/duration.ts';
 import { parseAddress } from './address.ts';
 import type { SshConfig } from './config.ts';
 import type { Findings } from './findings.ts';
-import { commandComplaint, labelNameComplaint, type CommandLabel, type Labels } from './labels.ts';
+import { buildCommands, labelsOver } from './build-labels.ts';
+import type { Labels } from './labels.ts';
 import { PORTS } from './ports.ts';
 import type { SshSection } from './sections/services.ts';
 
@@ -23,13 +23,17 @@ export function buildSsh(section: SshSection, flag: Labels | undefined, findings
   for (const key of LATER) {
     if (isOn(section[key])) findings.notice(at(key), 'is not part of this release; it is ignored');
   }
-  const fromFile = { labels: section.labels ?? {}, commands: buildCommands(section, findings) };
+  const fromFile = {
+    labels: section.labels ?? {},
+    commands: buildCommands(section.labels, section.commands, ['ssh_service'], findings),
+  };
   return {
     listenAddr,
     publicAddrs: findings.attemptAll(at('public_addr'), section.public_addr, (text) =>
       parseAddress(text, listenAddr.port),
     ),
-    ...mergeLabels(fromFile, flag),
+    // The command line wins over the file.
+    ...(flag === undefined ? fromFile : labelsOver(fromFile, flag)),
     allowTcpForwarding: section.allow_tcp_forwarding ?? true,
     fileCopy: section.ssh_file_copy ?? true,
     permitUserEnv: section.permit_user_env ?? false,
@@ -50,33 +54,4 @@ function isOn(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return value === true;
   const { enabled } = value as { enabled?: unknown };
   return enabled === true || ['yes', 'on', 'true'].includes(String(enabled).toLowerCase());
-}
-
-function buildCommands(section: SshSection, findings: Findings): CommandLabel[] {
-  const names = new Set<string>();
-  for (const name of Object.keys(section.labels ?? {})) {
-    const complaint = labelNameComplaint(name);
-    if (complaint !== undefined) findings.problem(['ssh_service', 'labels', name], complaint);
-    names.add(name);
-  }
-  return (section.commands ?? []).map(({ name, command, period }, index) => {
-    const at = (key: string) => ['ssh_service', 'commands', index, key];
-    const nameComplaint = names.has(name) ? `"${name}" is there already` : labelNameComplaint(name);
-    if (nameComplaint !== undefined) findings.problem(at('name'), nameComplaint);
-    const complaint = commandComplaint(command);
-    if (complaint !== undefined) findings.problem(at('command'), complaint);
-    names.add(name);
-    return { name, command, periodMs: parseDuration(period) };
-  });
-}
-
-/** The command line wins over the file for labels of the same name, whether they are static or commands. */
-function mergeLabels(file: Labels, flag: Labels | undefined): Labels {
-  if (flag === undefined) return file;
-  const taken = new Set([...Object.keys(flag.labels), ...flag.commands.map(({ name }) => name)]);
-  const kept = Object.entries(file.labels).filter(([name]) => !taken.has(name));
-  return {
-    labels: { ...Object.fromEntries(kept), ...flag.labels },
-    commands: [...file.commands.filter(({ name }) => !taken.has(name)), ...flag.commands],
-  };
 }

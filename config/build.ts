@@ -1,7 +1,9 @@
 // From a checked file and the flags to the whole Config: which services run, and what holds for the process.
 import type { SystemRole } from '#core/identity.ts';
 import { isHost, parseAddress, type Address } from './address.ts';
+import { buildApp } from './build-app.ts';
 import { buildAuth } from './build-auth.ts';
+import { buildDb } from './build-db.ts';
 import { buildMembership } from './build-membership.ts';
 import { buildProxy } from './build-proxy.ts';
 import { buildSsh } from './build-ssh.ts';
@@ -17,11 +19,10 @@ export const DEFAULT_DATA_DIR = '/var/lib/gatehouse';
 /** What is wrong, or not in force, is added to `findings`; with problems the result must not be used. */
 export function build(file: FileContents, hostname: string, flags: ConfigFlags, findings: Findings): Config {
   const { global, top } = file;
-  const runs = services(file, flags, findings);
-  const auth = runs.auth ? buildAuth(file, findings) : undefined;
-  const ssh = runs.ssh ? buildSsh(file.ssh ?? {}, flags.labels, findings) : undefined;
-  const proxy = runs.proxy ? buildProxy(file, flags, findings) : undefined;
-  if (auth === undefined && ssh === undefined && proxy === undefined) {
+  const services = buildServices(file, flags, findings);
+  const { auth, ...joining } = services;
+  const joins = Object.values(joining).some((service) => service !== undefined);
+  if (auth === undefined && !joins) {
     findings.notice([top], 'no service of this release is enabled; nothing would run');
   }
   noticeGlobal(file, findings);
@@ -33,11 +34,22 @@ export function build(file: FileContents, hostname: string, flags: ConfigFlags, 
     advertiseIp: buildAdvertiseIp(file, findings),
     log: buildLog(file, flags),
     connectionLimits: buildLimits(file),
-    ...buildMembership(file, flags, auth, ssh !== undefined || proxy !== undefined, findings),
-    auth,
-    ssh,
-    proxy,
+    ...buildMembership(file, flags, auth, joins, findings),
+    ...services,
   });
+}
+
+type Services = { readonly [S in 'auth' | 'ssh' | 'proxy' | 'db' | 'app']: Config[S] | undefined };
+
+function buildServices(file: FileContents, flags: ConfigFlags, findings: Findings): Services {
+  const runs = runningServices(file, flags, findings);
+  return {
+    auth: runs.auth ? buildAuth(file, findings) : undefined,
+    ssh: runs.ssh ? buildSsh(file.ssh ?? {}, flags.labels, findings) : undefined,
+    proxy: runs.proxy ? buildProxy(file, flags, findings) : undefined,
+    db: runs.db ? buildDb(file.db ?? {}, findings) : undefined,
+    app: runs.app ? buildApp(file.app ?? {}, findings) : undefined,
+  };
 }
 
 function buildNodename(file: FileContents, hostname: string, flags: ConfigFlags, findings: Findings): string {
@@ -66,16 +78,15 @@ function buildLimits({ global: { connection_limits: limits } }: FileContents): C
   return { maxConnections: limits?.max_connections ?? 15_000, maxUsers: limits?.max_users ?? 1000 };
 }
 
+type Runs = Readonly<Record<'auth' | 'ssh' | 'proxy' | 'db' | 'app', boolean>>;
+
 /** --roles decides; else `enabled`; else a section that is there is on, and one that is not there as documented. */
-function services(
-  file: FileContents,
-  flags: ConfigFlags,
-  findings: Findings,
-): { auth: boolean; ssh: boolean; proxy: boolean } {
+function runningServices(file: FileContents, flags: ConfigFlags, findings: Findings): Runs {
   const { roles } = flags;
   if (roles !== undefined) {
     for (const role of roles) if (!RUNNING_ROLES.has(role)) findings.notice(['--roles'], notPart(role));
-    return { auth: roles.includes('auth'), ssh: roles.includes('node'), proxy: roles.includes('proxy') };
+    const has = (role: SystemRole): boolean => roles.includes(role);
+    return { auth: has('auth'), ssh: has('node'), proxy: has('proxy'), db: has('db'), app: has('app') };
   }
   for (const [name, section] of Object.entries(file.later)) {
     if (section.enabled !== false) findings.notice([name], notPart(name));
@@ -83,10 +94,12 @@ function services(
   const auth = authRuns(file, flags, findings);
   // A public door opens where a cluster is set up, and elsewhere only when the file speaks of it.
   const proxy = file.proxy === undefined ? auth : (file.proxy.enabled ?? true);
-  return { auth, ssh: file.ssh?.enabled ?? true, proxy };
+  const isOn = (section: { readonly enabled?: boolean } | undefined): boolean =>
+    section !== undefined && section.enabled !== false;
+  return { auth, ssh: file.ssh?.enabled ?? true, proxy, db: isOn(file.db), app: isOn(file.app) };
 }
 
-const RUNNING_ROLES: ReadonlySet<SystemRole> = new Set(['auth', 'node', 'proxy']);
+const RUNNING_ROLES: ReadonlySet<SystemRole> = new Set(['auth', 'node', 'proxy', 'db', 'app']);
 const notPart = (what: string): string => `${what} is not part of this release; it is ignored`;
 
 function authRuns(file: FileContents, flags: ConfigFlags, findings: Findings): boolean {

@@ -275,8 +275,10 @@ const CASES: Record<string, Case> = {
   'an application agent': {
     text: 'version: v3\nteleport:\n  join_params:\n    token_name: "/tmp/token"\n    method: token\n  proxy_server: "PROXY_ADDR"\nauth_service:\n  enabled: off\nproxy_service:\n  enabled: off\nssh_service:\n  enabled: off\napp_service:\n  enabled: "yes"\n  apps:\n  - name: "awsconsole"\n    uri: "https://console.aws.amazon.com/ec2/v2/home"',
     runs: [],
-    notices: ['app_service', 'teleport: no service of this release'],
-    also: ({ join, proxyServer, authServers }) => {
+    also: ({ join, proxyServer, authServers, app }) => {
+      expect(app?.apps).toMatchObject([
+        { name: 'awsconsole', uri: 'https://console.aws.amazon.com/ec2/v2/home' },
+      ]);
       expect(authServers).toEqual([proxyServer]);
       expect(join).toEqual({ method: 'token', rejoin: false, token: { type: 'file', path: '/tmp/token' } });
       expect(proxyServer).toEqual({ host: 'PROXY_ADDR', port: 3080 });
@@ -284,7 +286,11 @@ const CASES: Record<string, Case> = {
   },
   'several AWS accounts': {
     text: 'app_service:\n  enabled: "yes"\n  apps:\n  - name: "awsconsole-test"\n    uri: "https://console.aws.amazon.com/ec2/v2/home"\n    labels:\n      aws_account_id: "1234567890"\n      env: test\n  - name: "awsconsole-third-party"\n    uri: "https://console.aws.amazon.com/ec2/v2/home"\n    labels:\n      aws_account_id: "1234554321"\n    aws:\n      external_id: "example-external-id"',
-    notices: ['app_service'],
+    also: ({ app }) =>
+      expect(app?.apps.map(({ labels, aws }) => [labels['aws_account_id'], aws])).toEqual([
+        ['1234567890', {}],
+        ['1234554321', { externalId: 'example-external-id' }],
+      ]),
   },
 };
 

@@ -5,6 +5,7 @@ import { authSection, type AuthSection } from './sections/auth.ts';
 import { globalSection, type GlobalSection } from './sections/global.ts';
 import { proxySection, type ProxySection } from './sections/proxy.ts';
 import { LATER_SERVICES, sshSection, type LaterService, type SshSection } from './sections/services.ts';
+import { appSection, dbSection, type AppSection, type DbSection } from './sections/targets.ts';
 
 export const TOP_SECTIONS = ['gatehouse', 'teleport'] as const;
 export type TopSection = (typeof TOP_SECTIONS)[number];
@@ -17,6 +18,8 @@ export interface FileContents {
   readonly auth: AuthSection | undefined;
   readonly ssh: SshSection | undefined;
   readonly proxy: ProxySection | undefined;
+  readonly db: DbSection | undefined;
+  readonly app: AppSection | undefined;
   readonly later: Readonly<Partial<Record<LaterService, { readonly enabled?: boolean }>>>;
 }
 
@@ -24,6 +27,8 @@ const SERVICES = {
   auth_service: authSection,
   ssh_service: sshSection,
   proxy_service: proxySection,
+  db_service: dbSection,
+  app_service: appSection,
   ...LATER_SERVICES,
 };
 
@@ -70,6 +75,8 @@ export function contentsOf(top: TopSection, checked: Record<string, unknown>): F
     auth: checked['auth_service'] as AuthSection | undefined,
     ssh: checked['ssh_service'] as SshSection | undefined,
     proxy: checked['proxy_service'] as ProxySection | undefined,
+    db: checked['db_service'] as DbSection | undefined,
+    app: checked['app_service'] as AppSection | undefined,
     later,
   };
 }

@@ -153,14 +153,13 @@ describe('which services run', () => {
 
   it('ok: each service that is not there gives one notice', () => {
     const text =
-      'db_service: {enabled: yes}\napp_service: {enabled: no}\nkubernetes_service:\n  enabled: yes\n';
+      'db_service: {enabled: no}\napp_service: {enabled: no}\nkubernetes_service:\n  enabled: yes\n';
     const later = (name: string): string => `${name} is not part of this release; it is ignored`;
     expect(read(text).notices).toEqual([
-      { line: 1, path: 'db_service', message: later('db_service') },
       { line: 3, path: 'kubernetes_service', message: later('kubernetes_service') },
     ]);
-    expect(read('', { roles: ['auth', 'app'] }).notices).toEqual([
-      { path: '--roles', message: 'app is not part of this release; it is ignored' },
+    expect(read('', { roles: ['auth', 'kube'] }).notices).toEqual([
+      { path: '--roles', message: 'kube is not part of this release; it is ignored' },
     ]);
   });
 

@@ -33,6 +33,19 @@ ssh_service:
     - name: arch
       command: [/usr/bin/uname, -m]
       period: 1h0m0s
+
+# Databases and applications that this machine reaches; more in docs/reference/config.md.
+# db_service:
+#   enabled: yes
+#   databases:
+#     - name: orders
+#       protocol: postgres
+#       uri: orders.example.com:5432
+# app_service:
+#   enabled: yes
+#   apps:
+#     - name: grafana
+#       uri: http://localhost:3000
 `;
 
 /** The text of a config file for an auth service, a proxy and a node on one machine. */

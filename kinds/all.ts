@@ -23,6 +23,7 @@ import { sessionRecordingConfigKind } from './session-recording-config/kind.ts';
 import { tokenKind } from './token/kind.ts';
 import { userPasswordKind } from './user-password/kind.ts';
 import { userKind } from './user/kind.ts';
+import { webSessionKind } from './web-session/kind.ts';
 
 export const KINDS: readonly Kind[] = [
   clusterNameKind,
@@ -46,6 +47,7 @@ export const KINDS: readonly Kind[] = [
   dbServerKind,
   appServerKind,
   sessionKind,
+  webSessionKind,
   instanceKind,
   auditStateKind,
 ];

@@ -28,60 +28,6 @@ export const sshSection = s.object({
   disable_create_host_user: flag('Accounts are never made in this release, whatever this says.'),
 });
 
-const app = s.object({
-  enabled: flag(),
-  debug_app: flag(),
-  labels,
-  commands,
-  resources: any(),
-  apps: s.optional(
-    s.list(
-      s.object({
-        name: s.string({ minLength: 1, maxLength: 253 }),
-        description: text(),
-        uri: text(),
-        public_addr: text(),
-        cloud: text(),
-        labels,
-        commands,
-        insecure_skip_verify: flag(),
-        rewrite: any(),
-        aws: s.optional(s.object({ external_id: text() })),
-        required_apps: words(),
-      }),
-      { max: 10_000 },
-    ),
-  ),
-});
-
-const db = s.object({
-  enabled: flag(),
-  resources: any(),
-  aws: any(),
-  azure: any(),
-  databases: s.optional(
-    s.list(
-      s.object({
-        name: s.string({ minLength: 1, maxLength: 253 }),
-        description: text(),
-        protocol: s.string({ minLength: 1, maxLength: 64 }),
-        uri: text(),
-        static_labels: labels,
-        dynamic_labels: commands,
-        ca_cert_file: text(),
-        tls: any(),
-        aws: any(),
-        gcp: any(),
-        azure: any(),
-        ad: any(),
-        mysql: any(),
-        admin_user: any(),
-      }),
-      { max: 10_000 },
-    ),
-  ),
-});
-
 const kubernetes = s.object({
   enabled: flag(),
   listen_addr: text(),
@@ -98,8 +44,6 @@ const kubernetes = s.object({
 
 /** Services whose keys are known and which this release does not have. */
 export const LATER_SERVICES = {
-  app_service: app,
-  db_service: db,
   kubernetes_service: kubernetes,
 } as const;
 

@@ -1,4 +1,5 @@
 // An application that agents may serve: a web page inside, or a console of AWS.
+import { parseHeader, publicAddrComplaint } from '#core/app-rewrite.ts';
 import { awsPartitionOf } from '#core/aws/partitions.ts';
 import { awsSettingProblems } from '#core/aws/settings.ts';
 import { defineKind } from '#core/kind.ts';
@@ -92,12 +93,6 @@ export function isAwsApp({ uri }: Pick<AppSpec, 'uri'>): boolean {
   return awsPartitionOf(uri) !== undefined;
 }
 
-/** A name with two labels at least: anything shorter could not be told from a name of the machine. */
-const PUBLIC_ADDR = /^(?=.{3,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$/;
-const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/;
-// oxlint-disable-next-line no-control-regex -- control characters are what is refused
-const HEADER_VALUE = /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/;
-
 function check({ metadata, spec: app }: Resource<AppSpec>): readonly Problem[] {
   const problems: Problem[] = [];
   const refuse = (message: string | undefined, ...path: (string | number)[]): void => {
@@ -106,36 +101,14 @@ function check({ metadata, spec: app }: Resource<AppSpec>): readonly Problem[] {
   refuse(appNameComplaint(metadata.name), 'metadata', 'name');
   const url = parseAppUri(app.uri);
   if (typeof url === 'string') refuse(url, 'spec', 'uri');
-  if (app.public_addr !== undefined && app.public_addr !== '' && !PUBLIC_ADDR.test(app.public_addr)) {
-    refuse('must be a host name in small letters, such as grafana.example.com', 'spec', 'public_addr');
-  }
-  (app.rewrite?.headers ?? []).forEach((entry, index) =>
-    refuse(headerComplaint(entry), 'spec', 'rewrite', 'headers', index),
-  );
+  if (app.public_addr) refuse(publicAddrComplaint(app.public_addr), 'spec', 'public_addr');
+  (app.rewrite?.headers ?? []).forEach((entry, index) => {
+    const header = parseHeader(entry);
+    if (typeof header === 'string') refuse(header, 'spec', 'rewrite', 'headers', index);
+  });
   const { external_id } = app.aws ?? {};
   for (const { message } of awsSettingProblems({ external_id })) {
     refuse(message, 'spec', 'aws', 'external_id');
   }
   return problems;
-}
-
-/** The name and value of a header to set, in either spelling; undefined when it has no name. */
-export function appHeader(
-  entry: string | { readonly name: string; readonly value: string },
-): { readonly name: string; readonly value: string } | undefined {
-  if (typeof entry !== 'string') return entry;
-  const colon = entry.indexOf(':');
-  return colon === -1
-    ? undefined
-    : { name: entry.slice(0, colon).trim(), value: entry.slice(colon + 1).trim() };
-}
-
-function headerComplaint(
-  entry: string | { readonly name: string; readonly value: string },
-): string | undefined {
-  const found = appHeader(entry);
-  if (found === undefined || !HEADER_NAME.test(found.name)) {
-    return 'must be a name and a value, such as "X-Team: {{external.team}}"';
-  }
-  return HEADER_VALUE.test(found.value) ? undefined : 'must have a value without line breaks';
 }

@@ -39,7 +39,7 @@ describe('cert_authority', () => {
     [
       'an unknown type',
       authority({ type: 'hosts' }),
-      'spec.type: must be one of user, host, db; did you mean "host"?',
+      'spec.type: must be one of user, host, db, jwt; did you mean "host"?',
     ],
     [
       'an unknown phase',

@@ -5,7 +5,7 @@ import { defineKind } from '#core/kind.ts';
 import type { Problem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 
-export const AUTHORITY_TYPES = ['user', 'host', 'db'] as const;
+export const AUTHORITY_TYPES = ['user', 'host', 'db', 'jwt'] as const;
 export type AuthorityType = (typeof AUTHORITY_TYPES)[number];
 
 const publicText: s.Format = {
@@ -59,7 +59,7 @@ export const certAuthorityKind = defineKind<CertAuthoritySpec>({
   name: 'cert_authority',
   plural: 'cert_authorities',
   aliases: ['ca', 'cas'],
-  description: 'The public keys of a certificate authority; it is named as its type: user, host or db.',
+  description: 'The public keys of a certificate authority; it is named as its type: user, host, db or jwt.',
   versions: ['v2'],
   spec,
   columns: [

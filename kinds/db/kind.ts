@@ -46,6 +46,10 @@ const spec = s.object({
     s.object({
       name: s.string({ minLength: 1, maxLength: 63, description: 'The account that makes accounts.' }),
       default_database: text(63, 'Where it connects. Default: the database of the session.'),
+      owned_objects_to: text(
+        63,
+        'The role that gets what an account owns when it is dropped. Default: such an account stays, without login.',
+      ),
     }),
   ),
   dynamic_labels: commandLabels,

@@ -54,6 +54,7 @@ export const RESOURCE_WORDS: ReadonlySet<string> = new Set([
   'ui_config',
   'user',
   'user_group',
+  'web_session',
   'windows_desktop',
   'windows_desktop_service',
 ]);
