@@ -92,11 +92,13 @@ class Proxy {
 
   close(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    // TLS before what is under it: the other way round Node uses memory that is gone.
+    for (const socket of [...this.#sockets].toReversed()) socket.destroy();
     this.#pool.close();
   }
 
   #keep(socket: Duplex): void {
+    if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket)).on('error', () => {});
   }
@@ -115,11 +117,15 @@ class Proxy {
         secureContext: context,
         ALPNProtocols: ['http/1.1'],
       });
-      const timer = this.#options.clock.after(HANDSHAKE_MS, () => socket.destroy());
-      tls.once('close', () => timer.cancel()).once('secure', () => timer.cancel());
+      const timer = this.#options.clock.after(HANDSHAKE_MS, () => tls.destroy());
       this.#keep(tls);
       this.#hosts.set(tls, host);
-      this.#server.emit('connection', tls);
+      tls.once('close', () => timer.cancel());
+      // HTTP reads from below the stream: it may only begin when the handshake is done.
+      tls.once('secure', () => {
+        timer.cancel();
+        this.#server.emit('connection', tls);
+      });
     } catch (error) {
       this.#options.failed(error);
       refuseConnect(socket, error);
