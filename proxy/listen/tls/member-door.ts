@@ -56,15 +56,19 @@ export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
   const { clock, record, view, takesTickets = false } = options;
   const ALPNProtocols = [...options.protocols];
   let known:
-    | { readonly of: HostRecord; readonly authorities: string; readonly context: SecureContext }
+    | {
+        readonly of: HostRecord['certificates'];
+        readonly authorities: string;
+        readonly context: SecureContext;
+      }
     | undefined;
   const contextNow = (): SecureContext => {
     const current = record();
     if (current === undefined) throw new GatehouseError('UNAVAILABLE', 'this proxy has not joined yet');
     const authorities = view.tlsAuthorities('user').join('');
-    if (known?.of !== current || known.authorities !== authorities) {
+    if (known?.of !== current.certificates || known.authorities !== authorities) {
       const context = contextOf(current, view.tlsAuthorities('user'), takesTickets);
-      known = { of: current, authorities, context };
+      known = { of: current.certificates, authorities, context };
     }
     return known.context;
   };
