@@ -32,6 +32,7 @@ import { nodeKind, type NodeSpec } from '#kinds/node/kind.ts';
 import { proxyKind, type ProxySpec } from '#kinds/proxy/kind.ts';
 import { roleKind, type RoleSpec } from '#kinds/role/kind.ts';
 import { sessionKind, type SessionSpec } from '#kinds/session/kind.ts';
+import { webSessionKind, type WebSessionSpec } from '#kinds/web-session/kind.ts';
 import {
   sessionRecordingConfigKind,
   type SessionRecordingConfigSpec,
@@ -82,6 +83,8 @@ export interface ClusterView {
   /** Live sessions; empty on hosts that are no proxy. */
   sessions(): readonly Resource<SessionSpec>[];
   session(id: string): Resource<SessionSpec> | undefined;
+  /** Whether there is such a session of somebody in a browser; false on hosts that are no proxy. */
+  hasWebSession(id: string): boolean;
   /** Who serves databases, and those who serve one of this name; empty on hosts that are no proxy. */
   dbServers(): readonly Resource<DbServerSpec>[];
   dbServersOf(name: string): readonly Resource<DbServerSpec>[];
@@ -106,7 +109,13 @@ const EVERY_HOST: readonly Kind[] = [
   lockKind,
   proxyKind,
 ] as readonly Kind[];
-const PRESENCE: readonly Kind[] = [nodeKind, sessionKind, dbServerKind, appServerKind] as readonly Kind[];
+const PRESENCE: readonly Kind[] = [
+  nodeKind,
+  sessionKind,
+  webSessionKind,
+  dbServerKind,
+  appServerKind,
+] as readonly Kind[];
 const DECIDING: readonly SystemRole[] = ['proxy', 'node', 'app', 'db', 'kube'];
 
 /** The kinds that a host of these roles may follow; as auth/guard/host-access.ts has it. */
@@ -135,6 +144,7 @@ class FedView implements ClusterView {
   readonly #nodes = new PresenceIndex<NodeSpec>((node) => node.spec.hostname);
   readonly #proxies = new PresenceIndex<ProxySpec>((proxy) => proxy.spec.hostname);
   readonly #sessions = new PresenceIndex<SessionSpec>((session) => session.spec.server_hostname);
+  readonly #webSessions = new PresenceIndex<WebSessionSpec>((session) => session.spec.user);
   readonly #targets = new TargetIndex();
   readonly #roles = new RoleSets((name) => this.#find<RoleSpec>(roleKind.name, name), {
     now: () => this.#options.clock.now(),
@@ -226,6 +236,10 @@ class FedView implements ClusterView {
 
   session(id: string): Resource<SessionSpec> | undefined {
     return this.#sessions.get(id);
+  }
+
+  hasWebSession(id: string): boolean {
+    return this.#webSessions.get(id) !== undefined;
   }
 
   dbServers(): readonly Resource<DbServerSpec>[] {
@@ -320,7 +334,12 @@ class FedView implements ClusterView {
   #index(change: Change<Resource>): void {
     const [kind, name] = splitKey(change.key);
     const index =
-      { node: this.#nodes, proxy: this.#proxies, session: this.#sessions }[kind] ?? this.#targets.index(kind);
+      {
+        node: this.#nodes,
+        proxy: this.#proxies,
+        session: this.#sessions,
+        web_session: this.#webSessions,
+      }[kind] ?? this.#targets.index(kind);
     if (index === undefined) return;
     if (change.type === 'delete') {
       this.#return.gone(change.key, change.before, () => index.delete(name));

@@ -1,6 +1,7 @@
 // `POST /v1/login`: password and second factor, all in one call, so that no state of a half-done login exists that
 // could be finished by somebody else. One attempt: count it, prove both factors, use up the code, issue.
 import type { login as loginCall, UserCertificates } from '#core/api/login.ts';
+import type { createWebSession } from '#core/api/web-sessions.ts';
 import { parseDuration } from '#core/duration.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { resourceName, type Resource } from '#core/resource.ts';
@@ -10,8 +11,10 @@ import { mfaDeviceKind } from '#kinds/mfa-device/kind.ts';
 import { userPasswordKind, type UserPasswordSpec } from '#kinds/user-password/kind.ts';
 import type { Caller } from '../guard/caller.ts';
 import { readSubjectKeys } from '../issue/subject-keys.ts';
-import { issueUser } from '../issue/user.ts';
+import { identityOf } from '../issue/grant.ts';
+import { issueUser, userGrant } from '../issue/user.ts';
 import type { Change } from '../state/state.ts';
+import { makeSession, requireRoom } from '../web-sessions/sessions.ts';
 import { countAttempt, type Attempt } from './attempts.ts';
 import type { LoginContext } from './context.ts';
 import { isProof, proveFactors, type Disproof, type Given, type Proof } from './factors.ts';
@@ -32,21 +35,57 @@ export async function logIn(
   { address }: Pick<Caller, 'address'>,
   request: LoginRequest,
 ): Promise<UserCertificates> {
-  const preference = authPreference(context.state);
-  const factor = requireLoginFactor(preference);
+  const { default_session_ttl: defaultTtl } = authPreference(context.state);
   readSubjectKeys(request);
+  const ttlMs = parseDuration(request.ttl ?? defaultTtl);
+  return prove(context, address, request, (proven) =>
+    issueUser(context, { ...proven, keys: request, ttlMs, address, method: 'login' }),
+  );
+}
+
+/** A session of the web for who proves to be the user: as logIn, and as long as a login of the default length. */
+export async function webLogIn(
+  context: LoginContext,
+  { address }: Pick<Caller, 'address'>,
+  request: Given,
+): Promise<Infer<typeof createWebSession.reply>> {
+  const ttlMs = parseDuration(authPreference(context.state).default_session_ttl);
+  const { roles: _roles, ...session } = await prove(context, address, request, async (proven) => {
+    requireRoom(context, proven.user);
+    const { grant } = userGrant(context, { ...proven, ttlMs, address });
+    const identity = identityOf({ ...grant, logins: [] }, context.clusterName);
+    const { halves, resource } = makeSession(context, {
+      type: 'web',
+      user: grant.user,
+      address,
+      expires: grant.expires,
+      more: { identity: JSON.stringify(identity) },
+    });
+    await context.state.write([{ do: 'create', resource }]);
+    return { ...halves, user: grant.user, expires: timestampOf(grant.expires), roles: grant.roles };
+  });
+  return session;
+}
+
+/** Who it is, and by what. */
+interface Proven {
+  readonly user: string;
+  readonly mfaDevice?: string;
+  readonly mfaVerified?: number;
+}
+
+/** One attempt: `finish` is called for who has proven both factors, and its result is put on record. */
+async function prove<T extends { readonly roles: readonly string[] }>(
+  context: LoginContext,
+  address: string,
+  request: Given,
+  finish: (proven: Proven) => Promise<T>,
+): Promise<T> {
+  const factor = requireLoginFactor(authPreference(context.state));
   const user = requireUserName(request.user);
-  const ttlMs = parseDuration(request.ttl ?? preference.default_session_ttl);
   return context.passwords.admit(async () => {
-    const failed = (error: string): void =>
-      context.audit.emit({
-        event: 'user.login',
-        user,
-        method: 'local',
-        success: false,
-        error,
-        'addr.remote': address,
-      });
+    const about = { event: 'user.login', user, method: 'local', 'addr.remote': address } as const;
+    const failed = (error: string): void => context.audit.emit({ ...about, success: false, error });
     const attempt = await refusing(() => countAttempt(context, user), failed);
     const proof = await establish(context, { ...request, user }, factor, attempt);
     if (!isProof(proof)) {
@@ -55,25 +94,12 @@ export async function logIn(
       throw wrongCredentials();
     }
     const device = proof.device?.metadata.name;
-    const issued = await refusing(
-      () =>
-        issueUser(context, {
-          user,
-          keys: request,
-          ttlMs,
-          address,
-          method: 'login',
-          ...(device === undefined ? {} : { mfaDevice: device, mfaVerified: context.clock.now() }),
-        }),
-      failed,
-    );
+    const byDevice = device === undefined ? {} : { mfaDevice: device, mfaVerified: context.clock.now() };
+    const issued = await refusing(() => finish({ user, ...byDevice }), failed);
     context.audit.emit({
-      event: 'user.login',
-      user,
-      method: 'local',
+      ...about,
       success: true,
       roles: issued.roles,
-      'addr.remote': address,
       ...(device === undefined ? {} : { mfa_device: device }),
     });
     if (proof.isWeakHash) await strengthen(context, proof.password, request.password);

@@ -1,8 +1,9 @@
 // The certificate authorities. Only this folder sees their private keys; everything else asks for a signature.
 // The contract; open.ts creates or loads the keys.
 import type { KeyObject } from 'node:crypto';
+import type { JwtClaims } from '#core/jwt/sign.ts';
 
-export const AUTHORITY_TYPES = ['user', 'host', 'db'] as const;
+export const AUTHORITY_TYPES = ['user', 'host', 'db', 'jwt'] as const;
 export type AuthorityType = (typeof AUTHORITY_TYPES)[number];
 
 /** What goes into an SSH certificate, once every modifier and validator has had its say. */
@@ -51,8 +52,10 @@ export interface CertificateAuthorities {
   caPins(): readonly string[];
   /** True for the public key of any authority, in whatever format it came. */
   isOwnKey(key: KeyObject): boolean;
-  /** Wire form of the certificate. `db` has no SSH keys: BAD_REQUEST. */
+  /** Wire form of the certificate. `db` and `jwt` have no SSH keys: BAD_REQUEST. */
   signSsh(type: AuthorityType, plan: SshPlan): Uint8Array;
   /** DER. The end of the validity is cut to that of the authority. */
   signTls(type: AuthorityType, plan: TlsPlan): Uint8Array;
+  /** A compact token, ES256, by the `jwt` authority; its keys are those of publicPart('jwt'). */
+  signJwt(claims: JwtClaims): string;
 }

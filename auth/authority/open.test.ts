@@ -58,13 +58,13 @@ const tlsPlan = (now: number): TlsPlan => ({
 });
 
 describe('certificate authorities', () => {
-  it('ok: the first start makes all three, with names, ten years and no authority below', async () => {
+  it('ok: the first start makes all of them, with names, ten years and no authority below', async () => {
     const test = await start();
     const authorities = await open(test);
     expect(authorities.created).toBe(true);
     for (const type of AUTHORITY_TYPES) {
       const part = authorities.publicPart(type);
-      expect(part.sshPublicKeys).toHaveLength(type === 'db' ? 0 : 1);
+      expect(part.sshPublicKeys).toHaveLength(type === 'user' || type === 'host' ? 1 : 0);
       const certificate = verifySelfSignedCa(derFromPem(part.tlsCertificates[0]!), test.clock.now());
       expect(certificate.subject).toMatchObject({ commonName: 'staging.example.com', organization: [type] });
       expect(certificate.pathLen).toBe(0);
@@ -74,6 +74,20 @@ describe('certificate authorities', () => {
       ).toBeUndefined();
     }
     expect(authorities.caPins()).toEqual([expect.stringMatching(/^sha256:[0-9a-f]{64}$/)]);
+  });
+
+  it('ok: a cluster from before there were tokens gets their authority at its next start', async () => {
+    const test = await start();
+    (await open(test)).close();
+    const name = 'jwt';
+    await test.state.write([
+      { do: 'delete', kind: 'cert_authority', name },
+      { do: 'delete', kind: 'cert_authority_key', name },
+    ]);
+    const authorities = await open(test);
+    expect(authorities.created).toBe(false);
+    expect(authorities.publicPart('jwt').tlsCertificates).toHaveLength(1);
+    expect(authorities.signJwt({ sub: 'joe' }).split('.')).toHaveLength(3);
   });
 
   it('ok: what they sign verifies against the public part, and only of the right type', async () => {

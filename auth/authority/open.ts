@@ -47,7 +47,11 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
   const { state } = options;
   await state.ready;
   let created = false;
-  for (const type of AUTHORITY_TYPES) created = (await ensure(type, options)) || created;
+  for (const type of AUTHORITY_TYPES) {
+    const isNew = await ensure(type, options);
+    // A later release may add one to a cluster that has been there for long.
+    if (type === 'host') created = isNew;
+  }
   const signers = new Map<AuthorityType, Signers>();
   const following = followRotations(signers, options);
   try {
@@ -90,6 +94,7 @@ export async function openAuthorities(options: AuthoritiesOptions): Promise<Open
       return signSshPlan(ssh, plan);
     },
     signTls: (type, plan) => signTlsPlan(requireSigners(type), plan),
+    signJwt: (claims) => requireSigners('jwt').signJwt(claims),
     settled: following.settled,
     close: following.close,
   };

@@ -43,7 +43,7 @@ export async function makeAuthority(
       pathLen: 0,
     }),
   );
-  const ssh = type === 'db' ? [] : [await makeSshKey(type, clusterName, algorithm)];
+  const ssh = hasSsh(type) ? [await makeSshKey(type, clusterName, algorithm)] : [];
   const tlsPair = { cert, key: privateKeyPem(tls.privateKey).reveal(), algorithm: TLS_ALGORITHM };
   return {
     open: parseResource(certAuthorityKind, {
@@ -54,7 +54,7 @@ export async function makeAuthority(
         cluster_name: clusterName,
         active_keys: { ssh: ssh.map(({ public_key }) => ({ public_key })), tls: [{ cert }] },
         rotation: { state: 'standby' },
-        ...(type === 'db' ? {} : { signing_algo: algorithm }),
+        ...(hasSsh(type) ? { signing_algo: algorithm } : {}),
       },
     }),
     secret: parseResource(certAuthorityKeyKind, {
@@ -64,6 +64,9 @@ export async function makeAuthority(
     }),
   };
 }
+
+/** Those that sign for machines and people; databases and tokens have X.509 keys alone. */
+const hasSsh = (type: AuthorityType): boolean => type === 'user' || type === 'host';
 
 async function makeSshKey(
   type: AuthorityType,

@@ -10,6 +10,7 @@ import { privateKeyFromPem } from '#core/certs/x509/keys.ts';
 import { parseX509 } from '#core/certs/x509/parse.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { signJwt, type JwtClaims } from '#core/jwt/sign.ts';
 import { Secret } from '#core/secret.ts';
 import type { CertAuthorityKeySpec } from '#kinds/cert-authority-key/kind.ts';
 import type { CertAuthoritySpec } from '#kinds/cert-authority/kind.ts';
@@ -17,11 +18,12 @@ import type { SshPlan, TlsPlan } from './authority.ts';
 import { isSamePair, type CaSignatureAlgorithm } from './records.ts';
 
 export interface Signers {
-  /** Absent for `db`. */
+  /** Absent for `db` and `jwt`. */
   readonly ssh?: SshAuthority;
   readonly tls: X509Issuer;
   /** When the X.509 certificate of the authority ends, in milliseconds since the epoch. */
   readonly tlsEnds: number;
+  signJwt(claims: JwtClaims): string;
 }
 
 /**
@@ -38,8 +40,13 @@ export function loadSigners(
   const tlsPair = secret.keys.tls.find((pair) => pair.cert.trim() === activeTls?.cert.trim());
   if (tlsPair === undefined) throw missing(open.type);
   const certificate = parseX509(derFromPem(tlsPair.cert));
-  const tls = x509Issuer(certificate, privateKeyFromPem(new Secret(tlsPair.key)));
-  const signers = { tls, tlsEnds: certificate.notAfter };
+  const key = privateKeyFromPem(new Secret(tlsPair.key));
+  const tls = x509Issuer(certificate, key);
+  const signers = {
+    tls,
+    tlsEnds: certificate.notAfter,
+    signJwt: (claims: JwtClaims) => signJwt(claims, key),
+  };
   return activeSsh === undefined
     ? signers
     : { ...signers, ssh: loadSsh(activeSsh.public_key, open.type, secret, preferred) };

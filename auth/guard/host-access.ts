@@ -56,6 +56,11 @@ export const MEMBER_READS: Readonly<Record<string, Row>> = {
     why: 'the proxy finds who serves a database; users see those that their roles select',
   },
   app_server: { hosts: ['proxy'], users: true, why: 'as db_server' },
+  web_session: {
+    hosts: ['proxy'],
+    users: false,
+    why: 'a proxy drops what it knows of a session as soon as it is over; the secrets are left out',
+  },
   proxy: {
     hosts: 'any',
     users: true,

@@ -48,6 +48,19 @@ export interface UserRequest {
  * for keys and times that are not good.
  */
 export async function issueUser(context: IssueContext, request: UserRequest): Promise<UserCertificates> {
+  const { grant, access } = userGrant(context, request);
+  return issueGrant(context, grant, access, {
+    ...request,
+    address: request.address ?? request.requestedFrom,
+    maxTtlMs: request.beyondRoles === true ? MAX_SIGNED_TTL_MS : maxTtlOf(access),
+  });
+}
+
+/** All that certificates of such a user may say, and what its roles give. As issueUser. */
+export function userGrant(
+  context: IssueContext,
+  request: Omit<UserRequest, 'keys' | 'method'>,
+): { readonly grant: Grant; readonly access: AccessSet } {
   const user = requireUser(context, request.user, request.mfaDevice);
   const { roles, traits } = user.spec;
   const access = accessOf(user, rolesLeft(context, user));
@@ -70,16 +83,12 @@ export async function issueUser(context: IssueContext, request: UserRequest): Pr
     impersonatorUid: request.impersonator?.uid,
     mfaVerified: request.mfaVerified,
   };
-  return issueGrant(context, grant, access, {
-    ...request,
-    address: request.address ?? request.requestedFrom,
-    maxTtlMs: request.beyondRoles === true ? MAX_SIGNED_TTL_MS : maxTtlOf(access),
-  });
+  return { grant, access };
 }
 
 function endOf(
   { clock }: IssueContext,
-  request: UserRequest,
+  request: Omit<UserRequest, 'keys' | 'method'>,
   access: AccessSet,
   userExpires: string | undefined,
 ): number {

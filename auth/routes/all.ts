@@ -14,6 +14,7 @@ import { CLUSTER_ROUTES } from './cluster.ts';
 import { resourceRoutes } from './resources.ts';
 import type { Route } from './server-context.ts';
 import { snapshotRoute, watchRoute } from './watch.ts';
+import { WEB_SESSION_ROUTES } from '../web-sessions/handlers.ts';
 
 /** Those that keep nothing. */
 export const ROUTES: readonly Route[] = [
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...AUDIT_ROUTES,
   ...ACCESS_ROUTES,
   ...ACCOUNT_ROUTES,
+  ...WEB_SESSION_ROUTES,
   ...(ISSUE_HANDLERS as readonly Route[]),
   ...(TARGET_HANDLERS as readonly Route[]),
 ];

@@ -222,6 +222,15 @@ test('S35 no other call changes anything', () => {
     'POST /v1/certificates/relay',
     'POST /v1/certificates/relay-host',
     'POST /v1/invites/open',
+    // Logins, certificates and logouts of browsers: auth/web-sessions/web-sessions.test.ts.
+    'POST /v1/web/sessions',
+    'DELETE /v1/web/sessions',
+    'POST /v1/web/sessions/open',
+    'POST /v1/web/sessions/end',
+    'POST /v1/web/launches',
+    'POST /v1/web/app-sessions',
+    'POST /v1/web/app-sessions/open',
+    'POST /v1/tokens/app',
     'POST /v1/access/check',
     // There is one name, and it cannot be changed.
     'POST /v1/resources/cluster_names',

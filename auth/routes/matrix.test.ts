@@ -94,7 +94,7 @@ const RIGHTS = {
   'a proxy': {
     sort: 'host',
     roles: ['proxy'],
-    may: all([...NODE_READS, 'node', 'session', 'db_server', 'app_server'], READ),
+    may: all([...NODE_READS, 'node', 'session', 'db_server', 'app_server', 'web_session'], READ),
   },
   'an agent of databases': { sort: 'host', roles: ['db'], may: all([...NODE_READS, 'db'], READ) },
   'an agent of applications': { sort: 'host', roles: ['app'], may: all([...NODE_READS, 'app'], READ) },
@@ -246,6 +246,7 @@ test('S17 what anyone may call without an identity is this and no more', () => {
     '/v1/login',
     '/v1/invites/open',
     '/v1/invites/accept',
+    '/v1/web/sessions',
   ];
   expect(open.filter((path) => !known.includes(path))).toEqual([]);
 });

@@ -22,7 +22,7 @@ export function problemAnswer(error: unknown, head: RequestHead | undefined): An
   const remedy = CODES[code].remedy;
   if (head !== undefined && isNavigation(head)) return pageOf(status, message, remedy);
   const details = isCode(error) ? error.details : undefined;
-  const id = details === undefined ? undefined : details['denialId'];
+  const id = details?.['denial_id'] ?? details?.['denialId'];
   const body = { code, message, remedy, ...(typeof id === 'string' ? { denial_id: id } : {}) };
   return {
     status,
