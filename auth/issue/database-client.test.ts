@@ -5,23 +5,18 @@ import { identityOfCertificate } from '#core/certs/x509/identity.ts';
 import { parseX509 } from '#core/certs/x509/parse.ts';
 import { derFromPem } from '#core/certs/x509/pem.ts';
 import { verifyX509 } from '#core/certs/x509/verify.ts';
-import type { Identity, UserIdentity } from '#core/identity.ts';
-import { callerOf, CLUSTER, makeKeyTexts, startTestAuth, type TestAuth } from '#test/kit/auth-context.ts';
+import type { Identity } from '#core/identity.ts';
+import { callerOf, makeKeyTexts } from '#test/kit/auth-context.ts';
+import { DB_AGENT, DB_HOST, startDbPeople, type DbPeople } from '#test/kit/db-people.ts';
 import { makeResource, makeRole, makeUser } from '#test/kit/state.ts';
 import { issueUser } from './user.ts';
 import { ISSUE_HANDLERS } from './handlers.ts';
-import { forUser, validUntil } from './modifiers.ts';
-import { makePlan, startPlan } from './plan.ts';
-import { signPlan } from './sign.ts';
-import { readTlsKey } from './subject-keys.ts';
 
-const AGENT = '11111111-2222-4333-8444-555555555555';
-const HOST: Identity = { kind: 'host', cluster: CLUSTER, host_id: AGENT, name: 'a', roles: ['db'] };
 const MINUTE = 60_000;
 
-let test: TestAuth;
+let test: DbPeople;
 beforeEach(async () => {
-  test = await startTestAuth();
+  test = await startDbPeople();
   const allow = { db_labels: { '*': '*' }, db_users: ['alice', 'reader'], db_names: ['shop'] };
   const database = {
     kind: 'db',
@@ -29,48 +24,23 @@ beforeEach(async () => {
     metadata: { name: 'orders' },
     spec: { protocol: 'postgres', uri: 'db.example.com:5432', admin_user: { name: 'maker' } },
   };
-  await put(
+  await test.put(
     makeRole('db', allow),
     makeRole('makes', allow, { create_db_user_mode: 'keep' }),
     makeUser('joe', ['db']),
     makeUser('ann', ['makes']),
-    makeResource('db_server', `orders.${AGENT}`, { host_id: AGENT, hostname: 'a', database }),
+    makeResource('db_server', `orders.${DB_HOST}`, { host_id: DB_HOST, hostname: 'a', database }),
   );
 });
 afterEach(() => test.close());
 
-type Stored = ReturnType<typeof makeResource>;
-const put = async (...resources: Stored[]): Promise<void> => {
-  await test.state.write(resources.map((resource) => ({ do: 'put', resource })));
+const shown = async (...of: Parameters<DbPeople['shown']>): Promise<string> => {
+  const der = await test.shown(...of);
+  test.events.length = 0;
+  return Buffer.from(der).toString('base64');
 };
 
-async function shown(name: string, more: Partial<UserIdentity> = {}, minutes = 30): Promise<string> {
-  const user = test.state.get('user', name) as Stored & { spec: { uid?: string; roles: string[] } };
-  const now = test.clock.now();
-  const identity: UserIdentity = {
-    kind: 'user',
-    cluster: CLUSTER,
-    name,
-    ...(user.spec.uid === undefined ? {} : { uid: user.spec.uid }),
-    roles: user.spec.roles,
-    traits: {},
-    logins: [],
-    usage: 'db',
-    route_to_database: { service: 'orders', protocol: 'postgres' },
-    session_expires: new Date(now + minutes * MINUTE).toISOString(),
-    ...more,
-  };
-  const plan = makePlan(
-    startPlan('user', { tls: readTlsKey(makeKeyTexts().tls_public_key) }, now),
-    [forUser(identity), validUntil(now + minutes * MINUTE)],
-    [],
-  );
-  const { tls } = await signPlan(test.context, plan, { type: 'user', method: 'test' });
-  test.events.length = 0;
-  return Buffer.from(derFromPem(tls)).toString('base64');
-}
-
-async function call(request: object, caller: Identity = HOST): Promise<{ tls_certificate: string }> {
+async function call(request: object, caller: Identity = DB_AGENT): Promise<{ tls_certificate: string }> {
   const found = ISSUE_HANDLERS.find((one) => one.endpoint.path === databaseClientCertificate.path)!;
   const { tls_public_key } = makeKeyTexts();
   const whole = { service: 'orders', account: 'alice', database: 'shop', admin: false, tls_public_key };
@@ -89,7 +59,7 @@ describe('client certificates for databases', () => {
     expect(certificate.subject.commonName).toBe('alice');
     expect(certificate.notAfter).toBeLessThanOrEqual(test.clock.now() + 30 * MINUTE);
     expect(test.events).toMatchObject([
-      { event: 'cert.create', method: 'db-client', user: 'joe', host_id: AGENT },
+      { event: 'cert.create', method: 'db-client', user: 'joe', host_id: DB_HOST },
     ]);
   });
 
@@ -124,7 +94,7 @@ describe('client certificates for databases', () => {
     await refused({ database: 'postgres' });
     await refused({ account: 'maker', admin: true });
     await refused({ service: 'other' });
-    const other: Identity = { ...HOST, host_id: '22222222-2222-4333-8444-555555555555' } as Identity;
+    const other: Identity = { ...DB_AGENT, host_id: '22222222-2222-4333-8444-555555555555' } as Identity;
     await expect(call({ certificate }, other)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(call({ certificate: 'AAAA' })).rejects.toThrow();
   });
@@ -134,7 +104,7 @@ describe('client certificates for databases', () => {
     test.clock.step(6 * MINUTE);
     await expect(call({ certificate })).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID' });
     const fresh = await shown('joe');
-    await put(makeResource('lock', 'l1', { target: { user: 'joe' } }));
+    await test.put(makeResource('lock', 'l1', { target: { user: 'joe' } }));
     await expect(call({ certificate: fresh })).rejects.toMatchObject({ code: 'LOCKED' });
   });
 

@@ -23,6 +23,8 @@ import { requireFittingAuthority, requireForeignKey } from './validators.ts';
 /** Agents keep one for as long, and ask for the next. */
 export const DATABASE_CLIENT_TTL_MS = 3_600_000;
 
+export const DATABASE_ADMIN_GRACE_MS = 15 * 60_000;
+
 export interface DatabaseClientIssue extends DatabaseClientRequest {
   /** The agent. */
   readonly hostId: string;
@@ -41,8 +43,11 @@ export async function issueDatabaseClient(
   const { identity, expires } = readShown(context, request);
   const server = requireServed(context, request);
   requireGranted(context, identity, server, request);
-  // A person whose certificate ends within the minute still gets one.
-  const end = Math.min(expires - 1000, clock.now() + DATABASE_CLIENT_TTL_MS);
+  // The account that makes accounts is needed once more when the person's time is over, to take theirs away. A person
+  // whose certificate ends within the minute still gets one.
+  const end = request.admin
+    ? expires + DATABASE_ADMIN_GRACE_MS
+    : Math.min(expires - 1000, clock.now() + DATABASE_CLIENT_TTL_MS);
   const plan = makePlan(
     startPlan('db', { tls: readTlsKey(request.tls_public_key) }, clock.now()),
     [
