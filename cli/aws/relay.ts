@@ -20,6 +20,7 @@ import {
   type RelayedRequest,
   type Verifier,
 } from './verify.ts';
+import { headText, withoutHeaders } from '../target/raw-http.ts';
 
 export interface RelayOptions {
   readonly pool: HttpPool;
@@ -162,12 +163,8 @@ async function giveBack(answer: IncomingMessage, response: ServerResponse): Prom
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'expect']);
 const HOPS: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection']);
 
-const withoutFraming = (headers: readonly string[]): string[] => without(headers, FRAMING);
-const withoutHops = (headers: readonly string[]): string[] => without(headers, HOPS);
-
-function without(headers: readonly string[], names: ReadonlySet<string>): string[] {
-  return headers.filter((_, at) => !names.has((headers[at - (at % 2)] ?? '').toLowerCase()));
-}
+const withoutFraming = (headers: readonly string[]): string[] => withoutHeaders(headers, FRAMING);
+const withoutHops = (headers: readonly string[]): string[] => withoutHeaders(headers, HOPS);
 
 /** An upgrade, such as the WebSocket of a session: verified when it is signed, and then the two ends are joined. */
 export async function relayUpgrade(
@@ -213,11 +210,4 @@ function upgraded(outgoing: ClientRequest): Promise<{ answer: IncomingMessage; f
     outgoing.once('error', (cause) => reject(unreachable(cause)));
     outgoing.end();
   });
-}
-
-function headText({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
-  const lines = rawHeaders.flatMap((name, at) =>
-    at % 2 === 0 ? [`${name}: ${rawHeaders[at + 1] ?? ''}`] : [],
-  );
-  return `${[`HTTP/1.1 ${statusCode ?? 502} ${statusMessage ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`;
 }

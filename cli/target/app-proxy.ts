@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { GatehouseError } from '#core/errors/error.ts';
 import { splice } from '#wire/splice.ts';
 import { openHttpPool, type HttpPool } from './http-pool.ts';
+import { headText, withoutHeaders } from './raw-http.ts';
 
 export interface AppProxyOptions {
   /** On 127.0.0.1; 0: any. */
@@ -100,7 +101,7 @@ async function answer(
     const sent = pipeline(request, outgoing);
     sent.catch(() => undefined);
     const reply = await answered;
-    response.writeHead(reply.statusCode ?? 502, reply.statusMessage, without(reply.rawHeaders, HOPS));
+    response.writeHead(reply.statusCode ?? 502, reply.statusMessage, withoutHeaders(reply.rawHeaders, HOPS));
     await pipeline(reply, response);
   } catch (error) {
     failed(error);
@@ -153,18 +154,7 @@ async function upgrade(about: {
   outgoing.end();
 }
 
-const passedOn = ({ rawHeaders }: IncomingMessage): string[] => without(rawHeaders, HOPS);
-
-function without(headers: readonly string[], names: ReadonlySet<string>): string[] {
-  return headers.filter((_, at) => !names.has((headers[at - (at % 2)] ?? '').toLowerCase()));
-}
-
-function headText({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
-  const lines = rawHeaders.flatMap((name, at) =>
-    at % 2 === 0 ? [`${name}: ${rawHeaders[at + 1] ?? ''}`] : [],
-  );
-  return `${[`HTTP/1.1 ${statusCode ?? 502} ${statusMessage ?? ''}`, ...lines].join('\r\n')}\r\n\r\n`;
-}
+const passedOn = ({ rawHeaders }: IncomingMessage): string[] => withoutHeaders(rawHeaders, HOPS);
 
 function refuse(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });

@@ -10,7 +10,7 @@ export const filterFlags = {
   labels: flag.list({ says: 'Only with all of these labels.', value: 'K=V,…' }),
   search: flag.list({ says: 'Only those whose name, description or labels hold all of these words.' }),
   query: flag.text({
-    says: 'Only those for which the expression holds, such as labels.env == "prod".',
+    says: 'Only those for which the expression holds, such as labels["env"] == "prod".',
     value: 'EXPRESSION',
   }),
 };

@@ -22,7 +22,7 @@ export const dbLs = command({
     'gate db ls',
     'gate db ls env=prod',
     'gate db ls --search=orders',
-    `gate db ls --query='labels.env == "prod" && name != "billing"'`,
+    `gate db ls --query='labels["env"] == "prod" && name != "billing"'`,
     'gate db ls -f json | jq -r ".[].metadata.name"',
   ],
   async run({ io, out, wanted }: Gate, { flags, words: [labels] }) {
