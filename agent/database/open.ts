@@ -2,6 +2,7 @@
 // is a case here.
 import type { DbEngine, TargetGround } from '../target/connection.ts';
 import type { DbConnector } from './connect.ts';
+import { openDbProvisioner } from './provision/provisioner.ts';
 import { PostgresEngine } from './postgres/engine.ts';
 
 export interface DatabasesOptions extends TargetGround {
@@ -11,7 +12,8 @@ export interface DatabasesOptions extends TargetGround {
 
 /** The caller closes it, before audit and recordings. */
 export function openDatabases({ connector, ...ground }: DatabasesOptions): DbEngine {
-  const engine = new PostgresEngine({ ...ground, connector });
+  const provisioner = openDbProvisioner({ ...ground, connector });
+  const engine = new PostgresEngine({ ...ground, connector, provisioner });
   return {
     serve: (connection, db) => engine.serve(connection, db),
     refuse: (stream, refusal) => engine.refuse(stream, refusal),
@@ -21,6 +23,7 @@ export function openDatabases({ connector, ...ground }: DatabasesOptions): DbEng
     },
     async close() {
       await engine.close();
+      await provisioner.close();
       connector.close();
     },
   };

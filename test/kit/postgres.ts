@@ -220,7 +220,7 @@ function clientPair(folder: string, user: string): ClientPair {
     '-out',
     at('csr'),
     '-subj',
-    `/CN=${user.replaceAll('/', '\\/')}`,
+    `/CN=${user.replaceAll('\\', '\\\\').replaceAll('/', '\\/')}`,
   ]);
   sign(folder, name, []);
   chmodSync(at('key'), 0o600);

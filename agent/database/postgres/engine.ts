@@ -16,6 +16,7 @@ import type {
   TargetRefusal,
 } from '../../target/connection.ts';
 import type { DbConnector } from '../connect.ts';
+import type { DbProvisioner } from '../provision/contract.ts';
 import { endStream } from './endings.ts';
 import { readLogin } from './read-login.ts';
 import { fatalOf } from './refusals.ts';
@@ -26,6 +27,7 @@ export interface EngineGround extends Pick<
   'clock' | 'log' | 'hostId' | 'hostname' | 'view' | 'guard' | 'emit' | 'record'
 > {
   readonly connector: DbConnector;
+  readonly provisioner: DbProvisioner;
   /** Of this host, in the cancel keys that clients are given. */
   readonly cancelProcessId: number;
 }

@@ -10,6 +10,7 @@ import type { QueryResult, SeenQuery } from './seen-query.ts';
 export interface SessionEventsOptions {
   readonly clock: Pick<Clock, 'now'>;
   readonly hostId: string;
+  readonly hostname: string;
   readonly clusterName: string;
   readonly emit: (event: TargetEvent) => void;
   readonly connection: TargetConnection;
@@ -22,6 +23,7 @@ export interface SessionEventsOptions {
     readonly origin: string;
   };
   readonly login: { readonly user: string; readonly database: string };
+  /** Roles of the database that the account was given for this session. */
   readonly roles: readonly string[];
 }
 
@@ -33,13 +35,14 @@ export interface SessionTotals {
   readonly sent: number;
 }
 
-const CODES: Readonly<Record<string, string>> = {
+/** As in the catalogue of events, which only auth reads. */
+export const RECORDED_CODES: Readonly<Record<string, string>> = {
   'db.session.start': 'TDB00I',
   'db.session.end': 'TDB01I',
   'db.session.query': 'TDB02I',
   'db.session.query.failed': 'TDB02W',
   'db.session.malformed_packet': 'TDB06I',
-  'db.session.postgres.function': 'TPG05I',
+  'db.session.postgres.function': 'TPG04I',
 };
 /** A recording takes events of up to 32 KiB as JSON, in which a character may take six. */
 const MAX_RECORDED_CHARACTERS = 4096;
@@ -52,7 +55,7 @@ export class DbSessionEvents {
   #index = 0;
 
   constructor(options: SessionEventsOptions) {
-    const { connection, database, login, sessionId, hostId, roles, clock } = options;
+    const { connection, database, login, sessionId, hostId, hostname, roles, clock } = options;
     const { identity, client } = connection;
     this.#options = options;
     this.#startedAt = clock.now();
@@ -61,6 +64,7 @@ export class DbSessionEvents {
       ...(identity.impersonator === undefined ? {} : { impersonator: identity.impersonator }),
       sid: sessionId,
       server_id: hostId,
+      server_hostname: hostname,
       'addr.remote': client,
       db_service: database.service,
       db_protocol: database.protocol,
@@ -69,7 +73,7 @@ export class DbSessionEvents {
       db_origin: database.origin,
       db_user: login.user,
       db_name: login.database,
-      db_roles: roles,
+      ...(roles.length === 0 ? {} : { db_roles: roles }),
     };
   }
 
@@ -133,7 +137,7 @@ export class DbSessionEvents {
     this.#emit(uid, event, more);
     if (this.#recorder === undefined) return true;
     return this.#recorder.event(event, {
-      code: CODES[event],
+      code: RECORDED_CODES[event],
       cluster_name: this.#options.clusterName,
       ei: index,
       uid,

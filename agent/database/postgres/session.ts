@@ -24,6 +24,8 @@ import { Live } from './live.ts';
 import { readLogin, type ClientLogin } from './read-login.ts';
 import { startRecording } from './record.ts';
 import { endedBecause, fatalOf, withHint } from './refusals.ts';
+import type { ProvisionedUser } from '../provision/contract.ts';
+import { accountOf } from './account.ts';
 import { endStream, sendAndClose, within } from './endings.ts';
 import { DbSessionEvents } from './session-events.ts';
 import { logIn, type UpstreamSession } from './upstream.ts';
@@ -50,6 +52,7 @@ export class DbSession {
   #upstream: UpstreamSession | undefined;
   #events: DbSessionEvents | undefined;
   #recorder: SessionRecorder | undefined;
+  #account: ProvisionedUser | undefined;
   #live: Live | undefined;
 
   constructor(options: SessionOptions) {
@@ -111,12 +114,17 @@ export class DbSession {
       cut: (_reason, message) => this.cut(message),
     });
     this.#opened = opened;
-    const events = this.#makeEvents(opened, login);
-    this.#recorder = await within(
-      startRecording({ ...this.#options, opened, login, onFailed: (why) => this.cut(why) }),
-      signal,
-    );
+    const account = accountOf({ ...this.#options, opened, login });
+    const events = this.#makeEvents(opened, login, account?.roles);
+    this.#recorder = await startRecording({
+      ...this.#options,
+      opened,
+      login,
+      onFailed: (why) => this.cut(why),
+    });
+    signal.throwIfAborted();
     if (this.#recorder !== undefined) events.record(this.#recorder);
+    this.#account = await account?.open(signal);
     const upstream = await ground.connector.connect(
       this.#options.db,
       { user: login.user, database: login.database, certificate: connection.certificate },
@@ -145,11 +153,12 @@ export class DbSession {
     } as const;
   }
 
-  #makeEvents(opened: OpenedTarget, login: ClientLogin): DbSessionEvents {
+  #makeEvents(opened: OpenedTarget, login: ClientLogin, roles: readonly string[] = []): DbSessionEvents {
     const { ground, connection, db } = this.#options;
     this.#events = new DbSessionEvents({
       clock: ground.clock,
       hostId: ground.hostId,
+      hostname: ground.hostname,
       clusterName: ground.view.clusterName(),
       emit: ground.emit,
       connection,
@@ -159,10 +168,11 @@ export class DbSession {
         protocol: db.spec.protocol,
         uri: db.spec.uri,
         type: ground.connector.typeOf(db),
-        origin: db.metadata.labels?.['gatehouse.dev/origin'] ?? 'config-file',
+        // What comes from a file has never been stored.
+        origin: db.metadata.revision === undefined ? 'config-file' : 'dynamic',
       },
       login,
-      roles: opened.roles,
+      roles,
     });
     return this.#events;
   }
@@ -206,6 +216,8 @@ export class DbSession {
       endStream(server, ground.clock, terminate());
     }
     endStream(connection.stream, ground.clock);
+    // It waits for the backend to be gone, and tries again: nobody waits for that.
+    void this.#account?.close(this.#upstream?.key === undefined ? [] : [this.#upstream.key.processId]);
     await this.#recorder?.end({ participants: [connection.identity.name] }).catch((error: unknown) => {
       ground.log.warn({ err: error }, 'the recording of a database session has no end');
     });
