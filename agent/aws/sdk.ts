@@ -49,7 +49,8 @@ class LazySdk implements Sdk {
 
   async own(): Promise<AwsCredentials> {
     const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
-    const clientConfig = this.#clientConfig();
+    // Its clients are for more than STS: where that is, they read from the environment themselves.
+    const clientConfig = { maxAttempts: ATTEMPTS, requestHandler: handlerOptions(this.#environment) };
     try {
       const found = await defaultProvider({ clientConfig, timeout: CONNECT_MS, maxRetries: 2 })();
       return credentialsOf(found.accessKeyId, found.secretAccessKey, found.sessionToken, found.expiration);
@@ -102,7 +103,7 @@ class LazySdk implements Sdk {
     }
   }
 
-  #clientConfig(): Pick<STSClientConfig, 'maxAttempts' | 'endpoint' | 'requestHandler'> & object {
+  #clientConfig(): STSClientConfig {
     const endpoint = this.#environment['AWS_ENDPOINT_URL_STS'] || this.#environment['AWS_ENDPOINT_URL'];
     return {
       maxAttempts: ATTEMPTS,
