@@ -1,4 +1,5 @@
 // From a checked file and the flags to the whole Config: which services run, and what holds for the process.
+import { parseDuration } from '#core/duration.ts';
 import type { SystemRole } from '#core/identity.ts';
 import { isHost, parseAddress, type Address } from './address.ts';
 import { buildApp } from './build-app.ts';
@@ -34,6 +35,7 @@ export function build(file: FileContents, hostname: string, flags: ConfigFlags, 
     advertiseIp: buildAdvertiseIp(file, findings),
     log: buildLog(file, flags),
     connectionLimits: buildLimits(file),
+    drainTimeoutMs: parseDuration(global.drain_timeout ?? '0s'),
     ...buildMembership(file, flags, auth, joins, findings),
     ...services,
   });

@@ -209,6 +209,8 @@ export interface Config {
     /** Different users at one time. Default: 1000. */
     readonly maxUsers: number;
   };
+  /** How long sessions may go on after TERM. Default: 0. */
+  readonly drainTimeoutMs: number;
   readonly join?: JoinConfig;
   /** `sha256:` and 64 hex digits each. */
   readonly caPins: readonly string[];

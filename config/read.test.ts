@@ -25,6 +25,7 @@ describe('defaults', () => {
     expect(config).toEqual({
       nodename: 'turing',
       dataDir: '/var/lib/gatehouse',
+      drainTimeoutMs: 0,
       log: {
         output: 'stderr',
         severity: 'info',

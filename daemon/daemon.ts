@@ -57,6 +57,10 @@ export interface Daemon {
   dump(): void;
   /** HUP and USR2: opens the log file anew, and hands over to a new process. */
   reload(signal: NodeJS.Signals): Promise<void>;
+  /** How long `leave` may take; milliseconds. */
+  readonly drainTimeoutMs: number;
+  /** TERM: takes nothing new, and resolves when no session is left, or after `drainTimeoutMs`. */
+  leave(): Promise<void>;
   /** Ends the services in reverse; safe to call twice. */
   close(): Promise<void>;
 }
@@ -120,6 +124,12 @@ async function open(options: DaemonOptions, opened: Opened): Promise<Omit<Daemon
     log,
     failed: Promise.race([services.failed, handover.failed]),
     finished: handover.finished,
+    drainTimeoutMs: config.drainTimeoutMs,
+    leave: async () => {
+      if (config.drainTimeoutMs === 0) return;
+      log.info({ mostSeconds: config.drainTimeoutMs / 1000 }, 'stopping when no session is left');
+      await services.leave(config.drainTimeoutMs);
+    },
     dump: () => {
       const { auth, agent, proxy, member } = services;
       dumpDiagnostics(log, { version, auth, agent, proxy, member, watchers: metrics.watchers() });

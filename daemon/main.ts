@@ -24,7 +24,7 @@ const FLUSH_MS = 20_000;
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGINT: 2, SIGTERM: 15 };
 
 /**
- * Resolves with the exit code: 0, after TERM or INT, or when another process has taken over and nothing is left here. A second one ends the process at once (128 + its number). Errors
+ * Resolves with the exit code: 0, after TERM (and what `drain_timeout` allows) or INT, or when another process has taken over and nothing is left here. A second one ends the process at once (128 + its number). Errors
  * of the start, and of a service that cannot go on, are thrown when everything is closed.
  */
 export async function runDaemon(options: RunOptions): Promise<number> {
@@ -48,6 +48,8 @@ export async function runDaemon(options: RunOptions): Promise<number> {
     // When nobody waits, neither for the start nor for the end.
     clock.after(FLUSH_MS, () => flushCompileCache());
     const signal = await Promise.race([stopped.promise, daemon.failed, daemon.finished]);
+    // Who presses Ctrl-C waits for nobody.
+    if (signal === 'SIGTERM') await Promise.race([daemon.leave(), daemon.failed]);
     daemon.log.info({ signal }, 'stopping');
     return 0;
   } finally {
@@ -55,7 +57,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
       const late = new AbortController();
       const isClosed = await Promise.race([
         daemon.close().then(() => true),
-        sleep(clock, STOP_MS + patienceOf(options.environment), late.signal).then(
+        sleep(clock, stopMs(daemon, options), late.signal).then(
           () => false,
           () => true,
         ),
@@ -67,6 +69,11 @@ export async function runDaemon(options: RunOptions): Promise<number> {
     unwatch();
     release();
   }
+}
+
+/** As init, the process waits for the end of the one that took over, which may drain as well. */
+function stopMs({ drainTimeoutMs }: Daemon, { environment }: RunOptions): number {
+  return STOP_MS + patienceOf(environment) + (process.pid === 1 ? drainTimeoutMs : 0);
 }
 
 /** Nothing else may: timers of the clock do not, and an agent between two heartbeats has no socket. */

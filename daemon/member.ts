@@ -45,6 +45,8 @@ export interface Member {
   announce(services: readonly Announced[]): void;
   /** Another process is this host now: only sessions of this one are told of from here on. */
   handOver(): void;
+  /** This host goes away: its services are taken off the lists now, its sessions when they end. */
+  leave(): void;
   /** After the services. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -93,6 +95,7 @@ export function startMember(options: MemberOptions): Member {
       for (const service of services) service.onChange?.(() => presence?.renew());
     },
     handOver: () => void (isReplaced = true),
+    leave: () => presence?.leave(),
     close: () =>
       (closing ??= (async () => {
         await presence?.close({ isReplaced });

@@ -58,6 +58,8 @@ export interface Services {
   retakeAuth(): Promise<void>;
   /** Another process serves: takes nothing new. Resolves when no session is left. */
   drain(): Promise<void>;
+  /** This host goes away: takes nothing new. Resolves when no session is left, or after `mostMs`. */
+  leave(mostMs: number): Promise<void>;
   /** In reverse. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -117,6 +119,13 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
           // What was accepted at the last moment is counted a little later.
           await sleep(parts.clock, SETTLE_MS);
         } while ((agent?.counts.connections ?? 0) > 0);
+      },
+      leave: async (mostMs: number) => {
+        member?.leave();
+        const late = new AbortController();
+        const isLate = sleep(parts.clock, mostMs, late.signal).catch(() => {});
+        await Promise.race([Promise.all([agent?.drain(mostMs), proxy?.drain()]), isLate]);
+        late.abort();
       },
       failed: Promise.race([member?.membership.failed, agent?.failed].filter((one) => one !== undefined)),
       close,

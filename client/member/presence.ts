@@ -17,6 +17,8 @@ const BACKOFF = { firstMs: 1000, maxMs: 60_000 };
 /** Without an answer for this long, the machine is as good as cut off. */
 const STALE_MS = 3 * HEARTBEAT_MS;
 const GOODBYE_MS = 1000;
+/** Whoever leaves is on the lists for so long at most. */
+const LEAVE_MS = 1000;
 /** News of sessions wait for more of them … */
 const GATHER_MS = 250;
 /** … and for as long since the last ones: auth takes one call of a host in two seconds. */
@@ -39,6 +41,8 @@ export interface Presence {
   health(): { readonly ready: boolean; readonly reason?: string };
   /** The resources are others now: they are told within some seconds. */
   renew(): void;
+  /** Takes what the host serves off the lists within some seconds; sessions are told of as before. */
+  leave(): void;
   /**
    * Takes the machine off the list if the auth service answers within a second; not when `isReplaced`, because another
    * process of the same host goes on.
@@ -64,6 +68,10 @@ class Heart implements Presence {
   #wake: (() => void) | undefined;
   /** The resources changed since they were told. */
   #isStale = false;
+  /** What the host serves is for others to serve from now on. */
+  #leaving: 'no' | 'asked' | 'told' = 'no';
+  /** Presence of targets, as told last: those that are missing now are told to be gone. */
+  #targets: readonly GoneTarget[] = [];
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -85,6 +93,11 @@ class Heart implements Presence {
   renew(): void {
     this.#isStale = true;
     this.#wake?.();
+  }
+
+  leave(): void {
+    if (this.#leaving === 'no') this.#leaving = 'asked';
+    this.renew();
   }
 
   async close({ isReplaced = false }: { readonly isReplaced?: boolean } = {}): Promise<void> {
@@ -172,22 +185,34 @@ class Heart implements Presence {
   async #send(record: HostRecord | undefined, ttlMs: number, all: boolean): Promise<void> {
     if (record === undefined) return;
     const { membership, version, resources, sessions, clock } = this.#options;
-    const news = sessions?.news(all) ?? { live: [], ended: [] };
     const { host_id } = record.certificates;
     if (all) this.#isStale = false;
-    const documents = [
-      ...(all ? resources(record) : []),
-      ...news.live.map((session) => sessionDocument(host_id, session)),
-    ];
+    const isGoodbye = all && this.#leaving === 'asked';
+    const served = all && this.#leaving !== 'told' ? resources(record) : [];
+    const news = (isGoodbye ? undefined : sessions?.news(all)) ?? { live: [], ended: [] };
+    const targets = all ? targetsOf(served) : this.#targets;
+    const gone = this.#targets.filter(({ name }) => !targets.some((target) => target.name === name));
+    const documents = [...served, ...news.live.map((session) => sessionDocument(host_id, session))];
     this.#toldAt = clock.now();
     await membership.api().call(heartbeat, {
       version,
-      ttl: formatDuration(ttlMs),
+      ttl: formatDuration(isGoodbye ? LEAVE_MS : ttlMs),
       resources: documents as never,
       ended: news.ended,
+      ...(gone.length === 0 ? {} : { gone }),
     });
+    this.#targets = targets;
+    if (isGoodbye) this.#leaving = 'told';
     sessions?.told(news);
   }
+}
+
+type GoneTarget = { readonly kind: 'db_server' | 'app_server'; readonly name: string };
+
+function targetsOf(documents: readonly Resource[]): readonly GoneTarget[] {
+  return documents.flatMap(({ kind, metadata: { name } }) =>
+    kind === 'db_server' || kind === 'app_server' ? [{ kind, name }] : [],
+  );
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

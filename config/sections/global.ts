@@ -100,6 +100,12 @@ export const globalSection = s.object({
   ),
   pid_file: text('Where the process id is written.'),
   diag_addr: text('Where health and metrics are served over HTTP; off unless set. Default port: 3000.'),
+  drain_timeout: s.optional(
+    s.duration({
+      description:
+        'After TERM, proxy and agents take nothing new and let sessions go on for so long at most. Default: 0s, they end at once.',
+    }),
+  ),
   advertise_ip: text('The address other members are told instead of the one that is bound.'),
   auth_token: s.optional(
     s.string({ maxLength: 4096, secret: true, description: 'A join token, or the path of its file.' }),

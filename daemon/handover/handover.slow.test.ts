@@ -78,7 +78,7 @@ function pidIn(path: string): number {
   }
 }
 
-async function runAll(): Promise<Running & { readonly ports: Ports }> {
+async function runAll(more = ''): Promise<Running & { readonly ports: Ports }> {
   const ports = {
     auth: await freePort(),
     web: await freePort(),
@@ -87,7 +87,7 @@ async function runAll(): Promise<Running & { readonly ports: Ports }> {
   };
   const running = run(
     'door',
-    `auth_service:
+    `${more}auth_service:
   listen_addr: 127.0.0.1:${ports.auth}
   cluster_name: test.example.com
   tokens: ["node:a-secret-token"]
@@ -456,3 +456,36 @@ const socketsOf = (pid: number): string[] =>
       return [];
     }
   });
+
+describe('TERM', () => {
+  it('ok: with a drain_timeout, sessions go on to their end and nobody new is let in', async () => {
+    const house = await runAll('  drain_timeout: 60s\n');
+    const config = await sshConfig(house);
+    const session = count(config, 'door');
+    await counts(session);
+    house.daemon.kill('SIGTERM');
+    await house.daemon.logged('stopping when no session is left');
+    await until('the door is shut', () =>
+      knock(house.ports.web).then(
+        () => false,
+        (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
+      ),
+    );
+    const before = lines(session).length;
+    await until('more output', () => lines(session).length > before + 5, 60_000);
+    expect(house.daemon.isRunning).toBe(true);
+    session.write('\n');
+    expect(await session.ended).toBe(0);
+    expect(lines(session).at(-1)).toBe('done');
+    expect(await house.daemon.ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('ok: what does not end is ended with its time', async () => {
+    const house = await runAll('  drain_timeout: 1s\n');
+    const session = count(await sshConfig(house), 'door');
+    await counts(session);
+    house.daemon.kill('SIGTERM');
+    expect(await house.daemon.ended).toEqual({ code: 0, signal: null });
+    expect(await session.ended).not.toBe(0);
+  });
+});
