@@ -2,11 +2,12 @@
 import { parseHeader, publicAddrComplaint } from '#core/app-rewrite.ts';
 import { awsPartitionOf } from '#core/aws/partitions.ts';
 import { awsSettingProblems } from '#core/aws/settings.ts';
-import { defineKind } from '#core/kind.ts';
+import { defineKind, type Reader } from '#core/kind.ts';
 import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 import { appNameComplaint, parseAppUri } from '#core/target-address.ts';
+import type { ProxySpec } from '../proxy/kind.ts';
 import { commandLabels, formatLabels, labelsWith } from '../command-labels.ts';
 
 const words = (max: number, maxLength: number, description = '') =>
@@ -81,6 +82,7 @@ export const appKind = defineKind<AppSpec>({
     { title: 'Labels', value: (app) => formatLabels(appLabels(app)) },
   ],
   check,
+  checkWrite,
 });
 
 /** Static labels and the last results of command labels; a command wins over a static label of the same name. */
@@ -111,4 +113,14 @@ function check({ metadata, spec: app }: Resource<AppSpec>): readonly Problem[] {
     refuse(message, 'spec', 'aws', 'external_id');
   }
   return problems;
+}
+
+/** Browsers would find the application where they log in. */
+function checkWrite({ spec: { public_addr: address } }: Resource<AppSpec>, reader: Reader): Problem[] {
+  if (!address) return [];
+  const hosts = Array.from(reader.list('proxy'), ({ spec }) => (spec as ProxySpec).public_addrs)
+    .flat()
+    .map((text) => text.replace(/:\d+$/, '').toLowerCase());
+  if (!hosts.includes(address)) return [];
+  return [{ path: ['spec', 'public_addr'], message: 'is the address of a proxy; choose a name of its own' }];
 }
