@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { loadConfig } from '#config/load.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
 import { runCli, type CliRun } from '#test/kit/cli.ts';
 import { tempFolder } from '#test/kit/temp.ts';
@@ -125,6 +126,17 @@ describe('tokens and nodes', () => {
     const out = await ok(line);
     expect(out).toMatch(/^[0-9a-z-]{14,32}\n$/);
     expect(house.auth.state.get('token', out.trim())?.spec).toMatchObject({ roles });
+  });
+
+  test('ok: tokens add for databases and applications shows a config file that can be used', async () => {
+    const out = await ok('tokens add --type=db,app --ttl=1h');
+    const text = out.slice(out.indexOf('version: v3'));
+    const path = join(folder, 'joining.yaml');
+    writeFileSync(path, text);
+    const { config: read } = await loadConfig({ hostname: 'box', path });
+    expect(read.db?.databases.map(({ name }) => name)).toEqual(['example']);
+    expect(read.app?.apps.map(({ name }) => name)).toEqual(['example']);
+    expect(read.ssh).toBeUndefined();
   });
 
   test('ok: tokens add without a format says what to do with it', async () => {
@@ -249,7 +261,7 @@ spec:
 describe('status, certificates, audit, decisions', () => {
   test('ok: status prints the documented lines', async () => {
     expect(await ok('status')).toMatch(
-      /^Cluster {2}test\.example\.com\nVersion {2}0\.1\.0\nUser CA {2}never updated\nHost CA {2}never updated\nDB CA {4}never updated\nCA pin {3}sha256:[0-9a-f]{64}\n$/,
+      /^Cluster {2}test\.example\.com\nVersion {2}0\.1\.0\nUser CA {2}never updated\nHost CA {2}never updated\nDB CA {4}never updated\nJWT CA {3}never updated\nCA pin {3}sha256:[0-9a-f]{64}\n$/,
     );
   });
 

@@ -43,6 +43,12 @@ export async function joinAddresses(context: Gatectl, roles: readonly string[]):
   return addresses.length > 0 ? addresses : publicAddresses(context);
 }
 
+/** True for one of the addresses that proxies are reached at. */
+export async function isProxyAddress(context: Gatectl, address: string): Promise<boolean> {
+  const proxies = await (await context.api()).list(proxyKind);
+  return proxies.some(({ spec }) => spec.public_addrs.includes(address));
+}
+
 /** `host:port` under which others reach the auth service: as configured, else a guess from this machine. */
 export async function publicAddresses(context: Gatectl): Promise<readonly string[]> {
   const { addresses, config } = await context.connection();

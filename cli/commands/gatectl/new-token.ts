@@ -11,7 +11,7 @@ import { parseResource } from '#core/kind.ts';
 import * as flag from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
 import type { Gatectl } from './context.ts';
-import { joinAddresses, joinCommand, statusPins } from './join-text.ts';
+import { isProxyAddress, joinAddresses, joinCommand, statusPins } from './join-text.ts';
 
 export const tokenFlags = {
   ttl: flag.duration({ says: 'How long the token is good.', fallback: '30m' }),
@@ -93,6 +93,8 @@ export async function printGuide(context: Gatectl, made: MadeToken, length: 'sho
   const caPins = await statusPins(context);
   const { token, roles, expires, ttlMs } = made;
   const join = joinCommand({ roles, token, caPins, authServer });
+  const servesTargets = length === 'long' && roles.some((role) => role === 'db' || role === 'app');
+  const config = servesTargets ? await exampleConfig(context, made, { authServer, caPins }) : undefined;
   await out.show(
     { token, roles, expires, ca_pins: caPins, auth_server: authServer, join_command: join },
     () => {
@@ -102,6 +104,23 @@ export async function printGuide(context: Gatectl, made: MadeToken, length: 'sho
         `Run this on the new ${roles.length === 1 ? (roles[0] ?? 'node') : 'node'} to join the cluster:`,
       );
       out.line(join);
+      if (config === undefined) return;
+      out.line();
+      out.line(
+        'What it serves stands in its /etc/gatehouse.yaml, such as this one, with which `gatehouse start` needs no flags:',
+      );
+      out.line();
+      out.formatted(config);
     },
   );
+}
+
+async function exampleConfig(
+  context: Gatectl,
+  { roles, token }: MadeToken,
+  { authServer, caPins }: { readonly authServer: string; readonly caPins: readonly string[] },
+): Promise<string> {
+  const { targetConfig } = await import('./target-config.ts');
+  const isProxy = await isProxyAddress(context, authServer);
+  return targetConfig({ roles, token, caPins, address: authServer, isProxy });
 }

@@ -5,7 +5,12 @@ import { command } from '../../arguments.ts';
 import { oneLine } from '../../format/text.ts';
 import type { Gatectl } from './context.ts';
 
-const TITLES: Readonly<Record<string, string>> = { user: 'User CA', host: 'Host CA', db: 'DB CA' };
+const TITLES: Readonly<Record<string, string>> = {
+  user: 'User CA',
+  host: 'Host CA',
+  db: 'DB CA',
+  jwt: 'JWT CA',
+};
 const ORDER = Object.keys(TITLES);
 
 type Status = Infer<typeof statusCall.reply>;
