@@ -126,6 +126,7 @@ function tlsFailure(error: Error, { at, serverName, trustHint }: TargetTls): Gat
   if (error.message === LEGACY) return fail(`x509: ${LEGACY}`);
   if (code === 'CERT_HAS_EXPIRED') return fail('it has expired; renew it');
   if (code === 'CERT_NOT_YET_VALID') return fail('it is not valid yet; check the clocks');
+  if (code === 'INVALID_PURPOSE') return fail('it is not one for servers');
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return fail(`it is not for ${serverName}; set tls.server_name to a name that it has (${error.message})`);
   return new GatehouseError('UNAVAILABLE', `no TLS with the database at ${at}: ${error.message}`, {
