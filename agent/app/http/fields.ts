@@ -3,7 +3,8 @@
 import { compileTemplate, isTemplate, type Template } from '#core/access/templates.ts';
 import { isCode } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
-import { appHeader, type AppSpec } from '#kinds/app/kind.ts';
+import { parseHeader } from '#core/app-rewrite.ts';
+import type { AppSpec } from '#kinds/app/kind.ts';
 import { makeField, type Field } from '#wire/http1/head.ts';
 
 /** The token that says who uses the application. */
@@ -81,8 +82,8 @@ export function requestRules(
 ): RequestRules {
   const set: HeaderRule[] = [];
   for (const entry of app.rewrite?.headers ?? []) {
-    const header = appHeader(entry);
-    if (header === undefined) continue;
+    const header = parseHeader(entry);
+    if (typeof header === 'string') continue;
     try {
       set.push({ name: header.name.toLowerCase(), text: header.name, values: valuesOf(header.value) });
     } catch (error) {
