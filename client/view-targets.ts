@@ -23,10 +23,18 @@ export class TargetIndex {
 
   /** Undefined for kinds that are not kept here. */
   index(kind: string): ViewIndex | undefined {
-    const index = { db_server: this.dbServers, app_server: this.appServers, db: this.dbs, app: this.apps }[
-      kind
-    ];
-    return index as ViewIndex | undefined;
+    switch (kind) {
+      case 'db_server':
+        return this.dbServers as ViewIndex;
+      case 'app_server':
+        return this.appServers as ViewIndex;
+      case 'db':
+        return this.dbs as ViewIndex;
+      case 'app':
+        return this.apps as ViewIndex;
+      default:
+        return undefined;
+    }
   }
 }
 

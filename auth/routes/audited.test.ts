@@ -17,6 +17,15 @@ beforeAll(async () => {
   await house.put('node', 'n1', { hostname: 'n1', addr: '10.0.0.1:3022' });
   await house.put('proxy', 'p1', { hostname: 'p1' });
   await house.put('session', SESSION, { host_id: 'n1', server_id: 'n1', user: 'joe', created: NOW });
+  const place = { host_id: 'i1', hostname: 'i1' };
+  await house.put('db_server', 'pg.i1', {
+    ...place,
+    database: { metadata: { name: 'pg' }, spec: { protocol: 'postgres', uri: 'a:1' } },
+  });
+  await house.put('app_server', 'web.i1', {
+    ...place,
+    app: { metadata: { name: 'web' }, spec: { uri: 'http://a' } },
+  });
   await house.put('instance', 'i1', {
     host_id: 'i1',
     hostname: 'i1',
@@ -68,6 +77,8 @@ const TEXTS: Readonly<Record<string, readonly [name: string, one: object, other:
   ],
   node: ['sshd-1', { hostname: 'sshd-1', addr: 'a:22' }, { hostname: 'sshd-1', addr: 'b:22' }],
   session_recording_config: ['session-recording-config', { mode: 'off' }, { mode: 'node' }],
+  db: ['pg-1', { protocol: 'postgres', uri: 'a:1' }, { protocol: 'postgres', uri: 'b:1' }],
+  app: ['web-1', { uri: 'http://a' }, { uri: 'http://b' }],
 };
 
 const covered = new Set<string>();
@@ -129,6 +140,27 @@ test('S35 what hands out certificates, links and copies is on record', async () 
       'DELETE /v1/resources/instances/:name',
       amy,
       'DELETE /v1/resources/instances/i1',
+      undefined,
+      ['resource.delete'],
+    ],
+    [
+      'POST /v1/certificates/target',
+      amy,
+      '',
+      { app: { name: 'web' }, tls_public_key: keys.tls_public_key },
+      ['cert.create'],
+    ],
+    [
+      'DELETE /v1/resources/db_servers/:name',
+      amy,
+      'DELETE /v1/resources/db_servers/pg.i1',
+      undefined,
+      ['resource.delete'],
+    ],
+    [
+      'DELETE /v1/resources/app_servers/:name',
+      amy,
+      'DELETE /v1/resources/app_servers/web.i1',
       undefined,
       ['resource.delete'],
     ],
@@ -232,6 +264,9 @@ test('S35 no other call changes anything', () => {
     'POST /v1/web/app-sessions/open',
     'POST /v1/tokens/app',
     'POST /v1/access/check',
+    'POST /v1/targets/grants',
+    // For agents: auth/issue/database-client.test.ts sees each as `cert.create`.
+    'POST /v1/certificates/db/client',
     // There is one name, and it cannot be changed.
     'POST /v1/resources/cluster_names',
     'PUT /v1/resources/cluster_names/:name',
