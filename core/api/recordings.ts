@@ -79,7 +79,7 @@ export const listRecordings = endpoint({
     user: s.optional(s.string({ maxLength: 253 })),
     server_id: s.optional(s.string({ maxLength: 253 })),
     /** `exec` is a command without a terminal. */
-    kind: s.optional(s.enumOf(['interactive', 'exec'])),
+    kind: s.optional(s.enumOf(['interactive', 'exec', 'database'])),
     limit: s.withDefault(s.integer({ min: 1, max: 1000 }), 100),
     cursor: s.optional(s.string({ maxLength: 4096 })),
   }),

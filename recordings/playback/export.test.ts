@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FACTS, memorySource, sampleSegments, sessionId, type SampleFrame } from '../conformance/samples.ts';
-import { EXPORT_FORMATS, exportRecording, type ExportFormat } from './export.ts';
+import { EXPORT_FORMATS, exportRecording, playAsJson, type ExportFormat } from './export.ts';
 
 const SESSION = sessionId(1);
 const FRAMES: readonly SampleFrame[] = [
@@ -97,4 +97,55 @@ describe('exports', () => {
       if (format === 'text' || format === 'bytes') expect(text.trim()).toBe('rest');
     },
   );
+});
+
+describe('sessions of databases', () => {
+  const QUERY = {
+    db_query: "select '\u001b[2J',\n 2 from t where id = $1",
+    db_query_parameters: ['7'],
+    success: true,
+  };
+  const EVENTS: readonly SampleFrame[] = [
+    { at: 0, event: 'db.session.start', fields: { user: 'alice', code: 'TDB00I' } },
+    { at: 100, event: 'db.session.query', fields: QUERY },
+    { at: 120, event: 'db.session.result', fields: { success: true, command: 'SELECT 3', duration_ms: 20 } },
+    {
+      at: 200,
+      event: 'db.session.result',
+      fields: { success: false, error: '42P01: no table', duration_ms: 1 },
+    },
+  ];
+  const source = async (kind: 'database' | 'interactive') => {
+    const meta = { kind, db_name: 'shop' };
+    return memorySource(SESSION, await sampleSegments({ session: SESSION, segments: [[EVENTS]], meta }), 64);
+  };
+  const collect = async (parts: AsyncIterable<string | Uint8Array>): Promise<string> => {
+    const pieces: Buffer[] = [];
+    for await (const part of parts) pieces.push(Buffer.from(part as string));
+    return Buffer.concat(pieces).toString('utf8');
+  };
+
+  test('ok: text shows queries, values and results, and nothing that a terminal would act on', async () => {
+    expect(await collect(exportRecording(await source('database'), 'text'))).toBe(
+      "shop=> select ' [2J',\n 2 from t where id = $1\n  $1 = 7\nSELECT 3 (20 ms)\nERROR 42P01: no table (1 ms)\n",
+    );
+  });
+
+  test('ok: for gate play json is their events; frames for other sessions', async () => {
+    const printed = lines(await collect(playAsJson(await source('database'))));
+    expect(printed.map((line) => (line as { event: string }).event)).toEqual([
+      'db.session.start',
+      'db.session.query',
+      'db.session.result',
+      'db.session.result',
+    ]);
+    expect(printed[1]).toEqual({
+      event: 'db.session.query',
+      time: '2026-03-01T10:00:00.100Z',
+      sid: SESSION,
+      ...QUERY,
+    });
+    const frames = lines(await collect(playAsJson(await source('interactive'))));
+    expect(frames[0]).toMatchObject({ type: 'start' });
+  });
 });

@@ -6,6 +6,7 @@ import type { Frame } from '../format/frames.ts';
 import { readRecording, type ReadOptions } from '../read.ts';
 import type { RecordingSource } from '../source.ts';
 import { PlainText } from './plain-text.ts';
+import { showQueries } from './queries.ts';
 
 export const EXPORT_FORMATS = {
   text: 'Plain text, as it stood on the screen line by line; safe to print.',
@@ -27,6 +28,19 @@ export function exportRecording(
   return format === 'events' ? events(frames, source.session) : exportFrames(frames, format);
 }
 
+/** For `gate play --format json`: the events of a database session, every frame of any other. As exportRecording. */
+export async function* playAsJson(
+  source: RecordingSource,
+  options: Pick<ReadOptions, 'onFinding'> = {},
+): AsyncGenerator<string | Uint8Array> {
+  let isDatabase = false;
+  for await (const first of readRecording(source)) {
+    isDatabase = first.type === 'start' && first.meta.kind === 'database';
+    break;
+  }
+  yield* exportRecording(source, isDatabase ? 'events' : 'json', options);
+}
+
 /** The same of frames that come from somewhere else. */
 export function exportFrames(
   frames: AsyncIterable<Frame>,
@@ -34,11 +48,11 @@ export function exportFrames(
 ): AsyncGenerator<string | Uint8Array> {
   switch (format) {
     case 'text':
-      return text(frames);
+      return text(showQueries(frames));
     case 'bytes':
-      return bytes(frames);
+      return bytes(showQueries(frames));
     case 'asciicast':
-      return asciicast(frames);
+      return asciicast(showQueries(frames));
     case 'json':
       return jsonLines(frames);
   }

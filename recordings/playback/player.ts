@@ -4,6 +4,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Frame } from '../format/frames.ts';
 import { readRecording, type Finding, type ReadOptions } from '../read.ts';
 import type { RecordingSource } from '../source.ts';
+import { showQueries } from './queries.ts';
 
 const MIN_SPEED = 0.1;
 const MAX_SPEED = 100;
@@ -76,7 +77,7 @@ class Player implements Playback {
       this.#last = 0;
       this.#moveTo(0);
       // Findings are the same each time.
-      for await (const frame of framesOf(this.#source, isFirst ? told : {})) {
+      for await (const frame of showQueries(framesOf(this.#source, isFirst ? told : {}))) {
         await this.#until(frame.at);
         if (this.#isClosed || this.#isRestartDue) break;
         this.#last = Math.max(this.#last, frame.at);

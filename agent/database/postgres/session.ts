@@ -144,12 +144,13 @@ export class DbSession {
   }
 
   #request(login: ClientLogin) {
-    const { connection } = this.#options;
+    const { connection, db } = this.#options;
     return {
       kind: 'db',
       target: { name: connection.target, labels: {} },
       user: login.user,
       database: login.database,
+      makesUsers: db.spec.admin_user !== undefined,
     } as const;
   }
 

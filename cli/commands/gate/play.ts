@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { apiRecordingSource } from '#client/recordings.ts';
 import { isSessionId } from '#recordings/meta.ts';
-import { exportFrames, exportRecording } from '#recordings/playback/export.ts';
+import { exportFrames, exportRecording, playAsJson } from '#recordings/playback/export.ts';
 import type { FrameSource } from '#recordings/playback/player.ts';
 import { readExport } from '#recordings/playback/read-export.ts';
 import type { RecordingSource } from '#recordings/source.ts';
@@ -22,7 +22,7 @@ export const play = command({
     'RECORDING is the id of a session, or a file from `gate recordings export --as=json` or of asciinema.\nKeys: space pauses, left and right go back and forth by ten seconds, up and down change the speed, q ends it.\nWhat would make this terminal do more than show text is left out. Formats text and json print all of it at once.',
   flags: {
     format: flag.oneOf(['pty', 'text', 'json'] as const, {
-      says: 'On a terminal, as plain text, or every frame. (pty on a terminal, else text)',
+      says: 'On a terminal, as plain text, or every frame; of databases their events. (pty on a terminal, else text)',
       short: 'f',
     }),
     speed: flag.text({ says: 'How much faster, from 0.1 to 100. (1)', value: 'N' }),
@@ -53,7 +53,9 @@ export const play = command({
         const parts =
           'frames' in source
             ? exportFrames(source.frames(), format)
-            : exportRecording(source, format, { onFinding: ({ message }) => onFinding(message) });
+            : (format === 'json' ? playAsJson : exportText)(source, {
+                onFinding: ({ message }) => onFinding(message),
+              });
         for await (const part of parts) io.stdout.write(part);
       }
     } finally {
@@ -62,6 +64,9 @@ export const play = command({
     return findings === 0 ? 0 : 1;
   },
 });
+
+const exportText = (source: RecordingSource, options: Parameters<typeof playAsJson>[1]) =>
+  exportRecording(source, 'text', options);
 
 interface OpenedRecording {
   readonly source: RecordingSource | FrameSource;

@@ -13,7 +13,7 @@ export const recordingsLs = command({
     to: flag.text({ says: 'Sessions that began before.', value: 'TIME' }),
     user: flag.text({ says: 'Sessions of this user.', value: 'USER' }),
     server: flag.text({ says: 'Sessions on the server of this id.', value: 'ID' }),
-    kind: flag.oneOf(['interactive', 'exec'] as const, {
+    kind: flag.oneOf(['interactive', 'exec', 'database'] as const, {
       says: 'With a terminal, or commands without one.',
     }),
     limit: flag.integer(100, { says: 'At most so many.', min: 1, max: 100_000 }),
