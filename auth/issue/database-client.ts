@@ -110,7 +110,8 @@ function requireGranted(
   const { username, database: only } = identity.route_to_database ?? {};
   if ((username ?? account) !== account || (only ?? database) !== database)
     throw refuse('the certificate that was shown is narrowed to another account or database');
-  const decision = decideTarget(access, { kind: 'db', target, user: account, database });
+  const makesUsers = db.spec.admin_user !== undefined;
+  const decision = decideTarget(access, { kind: 'db', target, user: account, database, makesUsers });
   if (!decision.allowed) throw refuse(decision.reasons.map(({ text }) => text).join('; '));
 }
 
