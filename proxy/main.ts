@@ -16,6 +16,8 @@ import type { Resource } from '#core/resource.ts';
 import { certifiedHostKey } from '#wire/host-keys.ts';
 import { PROXY_SSH_PROTOCOL } from '#wire/proxy-request.ts';
 import { dialAddresses, proxyDocument, type BoundPorts, type DialAddresses } from './addresses.ts';
+import { openAppDoor, type AppDoor } from './app/door.ts';
+import { AppOrigins } from './app/origins.ts';
 import { openAuthDoor } from './listen/auth-door.ts';
 import { ListenBounds, openListener, type Listener } from './listen/listener.ts';
 import { Origins } from './listen/origin.ts';
@@ -26,9 +28,11 @@ import { openProxyRecordings, type ProxyRecordings } from './record/recordings.t
 import { openSshDoor, type SshDoor } from './ssh/door.ts';
 import { openTargetDoors, type TargetDoors } from './target/doors.ts';
 import type { HandOver } from './target/road.ts';
+import { reachTarget } from './target/route.ts';
 import { webAnswerOf } from './web/facts.ts';
 import { relayInvites } from './web/invites.ts';
 import type { UpgradeTargets } from './web/upgrade.ts';
+import { openPeople } from './web/people.ts';
 import { openWeb } from './web/web.ts';
 
 export interface ProxyOptions {
@@ -94,7 +98,7 @@ async function open(
   options: ProxyOptions,
   onClose: (closer: () => unknown) => void,
 ): Promise<Omit<Proxy, 'close'>> {
-  const { clock, log, membership, view, config } = options;
+  const { clock, log, membership, view } = options;
   const bounds = new ListenBounds(options.limits.maxConnections);
   const certificates = await openCertificates(options);
   onClose(() => certificates?.close());
@@ -109,18 +113,12 @@ async function open(
     if (known.addresses === undefined) throw new GatehouseError('UNAVAILABLE', 'the proxy is starting');
     return known.addresses;
   };
-  const web = await openWeb({
-    clock,
-    log,
+  const web = await openWebSide(options, onClose, {
+    doors,
     endsTls: certificates !== undefined,
-    origins: doors.origins,
-    trustsForwardedFor: config.trustXForwardedFor,
-    facts: () => factsOf(options, addresses(), certificates !== undefined, notReady()),
+    addresses,
     notReady,
-    invites: relayInvites({ authDoor: doors.authDoor, authorities: () => view.tlsAuthorities('host') }),
-    upgrades: doors.upgrades,
   });
-  onClose(() => web.close());
   const listeners = await openPorts(options, bounds, onClose, {
     ssh: acceptSshOn({ clock, ssh: doors.ssh }),
     web: acceptOnWebPort({
@@ -150,6 +148,53 @@ async function open(
       await unused(doors, bounds, clock);
     },
   };
+}
+
+interface WebSide {
+  readonly doors: ReturnType<typeof openDoors>;
+  readonly endsTls: boolean;
+  /** UNAVAILABLE until the ports are open. */
+  readonly addresses: () => DialAddresses;
+  readonly notReady: () => string | undefined;
+}
+
+/** HTTP on the web port: the proxy's own pages, behind the host names of applications. */
+async function openWebSide(
+  options: ProxyOptions,
+  onClose: (closer: () => unknown) => void,
+  { doors, endsTls, addresses, notReady }: WebSide,
+): Promise<AppDoor> {
+  const { clock, log, view, config } = options;
+  const { origins, authDoor, upgrades, targets } = doors;
+  const trustsForwardedFor = config.trustXForwardedFor;
+  const publicAddrs = (): readonly string[] => addresses().publicAddrs;
+  const apps = new AppOrigins({ view, publicAddrs });
+  const web = await openWeb({
+    clock,
+    log,
+    endsTls,
+    origins,
+    trustsForwardedFor,
+    facts: () => factsOf(options, addresses(), endsTls, notReady()),
+    notReady,
+    invites: relayInvites({ authDoor, authorities: () => view.tlsAuthorities('host') }),
+    upgrades,
+    people: openPeople({ ...options, authDoor, apps }),
+    apps,
+    publicAddress: () => publicAddrs()[0] ?? addresses().web,
+    tokenAuthorities: () => (view.isReady() ? view.tlsAuthorities('jwt') : []),
+  });
+  onClose(() => web.close());
+  const door = openAppDoor({
+    ...options,
+    origins,
+    apps,
+    trustsForwardedFor,
+    web,
+    reach: (app, caller) => reachTarget(targets.router, { ...caller, service: 'app', target: app }),
+  });
+  onClose(() => door.close());
+  return door;
 }
 
 /** Whoever calls auth or a page through a proxy that drains has so long; they connect again by themselves. */

@@ -33,7 +33,8 @@ export interface WebPortOptions {
   readonly authDoor: Pick<AuthDoor, 'accept'>;
   readonly memberDoor: MemberDoor;
   readonly targets: Pick<TargetDoors, 'tls' | 'postgres'>;
-  readonly web: { accept(socket: Socket): void };
+  /** `serverName` as TLS had it. */
+  readonly web: { accept(socket: Socket, serverName?: string): void };
   /** The certificate for a name that a client asks for; undefined where something in front ends TLS. */
   readonly certificate: ((serverName: string) => SecureContext | undefined) | undefined;
   /** `host:port` to come back to with TLS. */
@@ -126,7 +127,7 @@ async function acceptWeb(
   }
   try {
     origins.remember(socket, origin, settled);
-    web.accept(await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'] }, clock));
+    web.accept(await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'] }, clock), serverName);
   } catch (error) {
     log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
   }

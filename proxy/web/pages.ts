@@ -10,6 +10,8 @@ export interface Page {
 export interface Pages {
   readonly signUp: Page;
   readonly landing: Page;
+  readonly login: Page;
+  readonly apps: Page;
   /** By file name. */
   readonly assets: ReadonlyMap<string, Page>;
 }
@@ -23,7 +25,7 @@ const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
   svg: 'image/svg+xml',
 };
-const ASSETS = ['style.css', 'sign-up.js', 'icon.svg'];
+const ASSETS = ['style.css', 'sign-up.js', 'login.js', 'apps.js', 'icon.svg'];
 
 export async function readPages(): Promise<Pages> {
   const read = async (name: string): Promise<Page> => ({
@@ -31,7 +33,13 @@ export async function readPages(): Promise<Pages> {
     body: await readFile(new URL(`./pages/${name}`, import.meta.url)),
   });
   const assets = await Promise.all(ASSETS.map(async (name) => [name, await read(name)] as const));
-  return { signUp: await read('sign-up.html'), landing: await read('landing.html'), assets: new Map(assets) };
+  return {
+    signUp: await read('sign-up.html'),
+    landing: await read('landing.html'),
+    login: await read('login.html'),
+    apps: await read('apps.html'),
+    assets: new Map(assets),
+  };
 }
 
 /** Puts values in place of `{{name}}`, as text. */

@@ -6,11 +6,10 @@ import { acceptInvite, openInvite } from '#core/api/login.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { RateLimit } from '#core/rate-limit.ts';
-import { check, formatProblem } from '#core/schema/check.ts';
-import type { Schema } from '#core/schema/schema.ts';
 import { ipOf, type Origin } from '../listen/origin.ts';
 import type { Invites } from './invites.ts';
 import { fillPage, PAGE_POLICY, type Page, type Pages } from './pages.ts';
+import { requireBody, requireSameOrigin } from './requests.ts';
 
 export interface RouteOptions {
   readonly clock: Clock;
@@ -46,7 +45,7 @@ function mountFacts(app: FastifyInstance, { facts, notReady }: RouteOptions): vo
 function mountPages(app: FastifyInstance, { pages, facts }: RouteOptions): void {
   const send = (reply: FastifyReply, { type, body }: Page): FastifyReply =>
     reply.header('content-security-policy', PAGE_POLICY).type(type).send(body);
-  for (const path of ['/', '/web', '/web/', '/web/login']) {
+  for (const path of ['/', '/web', '/web/']) {
     app.get(path, async (_request, reply) => {
       const { cluster_name: cluster, proxy } = facts();
       const body = fillPage(pages.landing, { cluster, address: proxy.ssh.public_addr });
@@ -80,35 +79,6 @@ function mountInvites(app: FastifyInstance, options: RouteOptions): void {
     const address = facts().proxy.ssh.public_addr;
     return { user, login_command: `gate login --proxy=${shellWord(address)} --user=${shellWord(user)}` };
   });
-}
-
-/** Pages of others may not act here in the name of who reads them. */
-function requireSameOrigin({ headers }: FastifyRequest): void {
-  const site = headers['sec-fetch-site'];
-  const isForeign = site !== undefined && site !== 'same-origin' && site !== 'none';
-  if (
-    !isForeign &&
-    (headers.origin === undefined || hostOf(headers.origin) === headers.host?.toLowerCase())
-  ) {
-    return;
-  }
-  throw new GatehouseError('ACCESS_DENIED', 'this call is for the page of this proxy only');
-}
-
-/** As the host header has it: without the port that the scheme implies. */
-function hostOf(origin: string): string | undefined {
-  try {
-    return new URL(origin).host;
-  } catch {
-    return undefined;
-  }
-}
-
-function requireBody<T>(schema: Schema<T>, body: unknown): T {
-  const result = check(schema, body);
-  if (result.ok) return result.value;
-  const [first] = result.problems;
-  throw new GatehouseError('BAD_REQUEST', first === undefined ? 'malformed body' : formatProblem(first));
 }
 
 /** As a shell reads it back. */

@@ -10,6 +10,8 @@ import { FakeClock } from '#test/kit/clock.ts';
 import { Origins, originOf, type Origin } from '../listen/origin.ts';
 import { HTTP_LIMITS } from './http-server.ts';
 import { qrOf, type Invites } from './invites.ts';
+import { AppOrigins } from '../app/origins.ts';
+import type { People } from './people.ts';
 import { openWeb, type Web, type WebOptions } from './web.ts';
 
 const TOKEN = 'ab'.repeat(32);
@@ -79,6 +81,10 @@ async function serve(about: Partial<WebOptions> = {}): Promise<void> {
       ssh: (stream, origin, done) => upgraded.push({ to: 'ssh', socket: stream as Socket, origin, done }),
       auth: (stream, origin, done) => upgraded.push({ to: 'auth', socket: stream as Socket, origin, done }),
     },
+    people: NO_PEOPLE,
+    apps: new AppOrigins({ view: NO_APPS, publicAddrs: () => [] }),
+    publicAddress: () => 'proxy.example.com:443',
+    tokenAuthorities: () => [],
     ...about,
   });
   server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
@@ -88,6 +94,16 @@ async function serve(about: Partial<WebOptions> = {}): Promise<void> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 }
+
+const unexpected = (): never => expect.fail('nobody asked');
+const NO_PEOPLE: People = {
+  logIn: unexpected,
+  open: unexpected,
+  logOut: unexpected,
+  appsOf: unexpected,
+  launch: unexpected,
+};
+const NO_APPS = { isReady: () => true, appServersAt: () => [], appServersOf: () => [], appServers: () => [] };
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -173,7 +189,7 @@ describe('what everybody may read', () => {
 
   it('ok: the landing page names the cluster and the commands, as text', async () => {
     await serve();
-    for (const path of ['/', '/web', '/web/login']) {
+    for (const path of ['/', '/web']) {
       const { status, text, headers } = await call('GET', path);
       expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
       expect(text).toContain('gate login --proxy=proxy.example.com:443');

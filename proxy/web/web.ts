@@ -1,13 +1,17 @@
 // The HTTP side of the proxy as one part: server, pages, routes and upgrades, put together.
 import { createHttpServer, type HttpLimits } from './http-server.ts';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebAnswer } from '#core/api/web.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { AppOrigins } from '../app/origins.ts';
 import type { Origins } from '../listen/origin.ts';
 import { originOfRequest } from './client-address.ts';
 import type { Invites } from './invites.ts';
 import { readPages } from './pages.ts';
+import { mountPeople } from './people-routes.ts';
+import type { People } from './people.ts';
 import { mountRoutes } from './routes.ts';
 import { serveUpgrade, type UpgradeTargets } from './upgrade.ts';
 
@@ -22,6 +26,10 @@ export interface WebOptions {
   readonly notReady: () => string | undefined;
   readonly invites: Invites;
   readonly upgrades: UpgradeTargets;
+  readonly people: People;
+  readonly apps: AppOrigins;
+  readonly publicAddress: () => string;
+  readonly tokenAuthorities: () => readonly string[];
 }
 
 export interface Web {
@@ -39,11 +47,13 @@ export async function openWeb(options: WebOptions): Promise<Web> {
       serveUpgrade(request, socket, head, { origin, settled }, options.upgrades);
     },
   });
-  mountRoutes(server.app, {
+  const parts = {
     ...options,
     pages: await readPages(),
-    originOf: (request) => originOfRequest(request.raw, options),
-  });
+    originOf: (request: { readonly raw: IncomingMessage }) => originOfRequest(request.raw, options),
+  };
+  mountRoutes(server.app, parts);
+  mountPeople(server.app, parts);
   await server.ready();
   return { accept: (socket) => server.accept(socket), close: () => server.close() };
 }

@@ -42,8 +42,6 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 export class Exchange implements ReplyReceiver {
   readonly head: RequestHead;
   readonly framing: Framing;
-  /** As it came, to put it back. */
-  rawHead: Buffer = Buffer.alloc(0);
   readonly #client: Duplex;
   readonly #owner: ExchangeOwner;
   #keepsAlive: boolean;
@@ -247,14 +245,6 @@ export class Exchange implements ReplyReceiver {
       this.#client.write(writeAnswer(answer, { method, minor, keepsAlive: this.#keepsAlive }));
     }
     this.#finish();
-  }
-
-  /** Hands the connection to somebody else, with this request unread. */
-  putBack(): Duplex {
-    this.#isOver = true;
-    const rest = this.#owner.handOver();
-    this.#client.unshift(rest.length === 0 ? this.rawHead : Buffer.concat([this.rawHead, rest]));
-    return this.#client;
   }
 
   /** The client is gone, or sent something that cannot be. */

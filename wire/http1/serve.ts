@@ -139,7 +139,6 @@ class Serving implements Served {
       });
       this.#exchange = exchange;
       if (end < bytes.length) this.#pending = bytes.subarray(end);
-      exchange.rawHead = bytes.subarray(0, end);
       this.#options.handle(exchange);
     } catch (error) {
       this.#refuse(error);
