@@ -7,14 +7,12 @@ import type { Duplex } from 'node:stream';
 import type { ClusterView } from '#client/cluster-view.ts';
 import { lockInForce } from '#core/access/locks.ts';
 import { targetMisuse } from '#core/access/target-access.ts';
-import { identityOfCertificate } from '#core/certs/x509/identity.ts';
-import { parseX509 } from '#core/certs/x509/parse.ts';
-import { verifyX509 } from '#core/certs/x509/verify.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
-import { parseIdentity, type UserIdentity } from '#core/identity.ts';
+import type { UserIdentity } from '#core/identity.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
+import { UserCertificates } from '#core/user-certificates.ts';
 import type { AppSpec } from '#kinds/app/kind.ts';
 import type { DbSpec } from '#kinds/db/kind.ts';
 import {
@@ -58,6 +56,7 @@ export function openTargetService(options: TargetServiceOptions): TargetService 
 class Accepting implements TargetService {
   readonly #options: TargetServiceOptions;
   readonly #streams = new Set<Duplex>();
+  readonly #certificates = new UserCertificates();
   #onEmpty: (() => void) | undefined;
 
   constructor(options: TargetServiceOptions) {
@@ -167,18 +166,14 @@ class Accepting implements TargetService {
   } {
     const { view, clock } = this.#options;
     const der = new Uint8Array(Buffer.from(certificate, 'base64'));
-    const { notAfter } = verifyX509(der, {
+    const { identity, validBefore } = this.#certificates.verify(der, {
       authorities: view.x509Authorities('user'),
-      purpose: 'clientAuth',
+      clusterName: view.clusterName(),
       now: clock.now(),
     });
-    const identity = parseIdentity(identityOfCertificate(parseX509(der)));
-    if (identity.kind !== 'user' || identity.cluster !== view.clusterName()) {
-      throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate is not of a user of this cluster');
-    }
     const misuse = targetMisuse(identity, service, target);
     if (misuse !== undefined) throw new GatehouseError('CERTIFICATE_INVALID', misuse);
-    return { identity, certificate: der, validBefore: notAfter + 1000 };
+    return { identity, certificate: der, validBefore };
   }
 
   #refuse(service: Service, stream: Duplex, refusal: TargetRefusal): void {

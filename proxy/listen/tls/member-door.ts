@@ -3,12 +3,11 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { HostRecord } from '#client/credentials.ts';
-import { identityOfCertificate } from '#core/certs/x509/identity.ts';
-import { parseX509, type ParsedCertificate } from '#core/certs/x509/parse.ts';
-import { verifyX509 } from '#core/certs/x509/verify.ts';
+import type { ParsedCertificate } from '#core/certs/x509/parse.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
-import { parseIdentity, type UserIdentity } from '#core/identity.ts';
+import type { UserIdentity } from '#core/identity.ts';
+import { UserCertificates } from '#core/user-certificates.ts';
 import { acceptTls } from './handshake.ts';
 import { MEMBER_TLS, RESUMED_TLS } from './settings.ts';
 
@@ -55,6 +54,7 @@ export interface MemberDoor {
 export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
   const { clock, record, view, takesTickets = false } = options;
   const ALPNProtocols = [...options.protocols];
+  const certificates = new UserCertificates();
   let known:
     | {
         readonly of: HostRecord['certificates'];
@@ -80,7 +80,7 @@ export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
       { secureContext, ALPNProtocols, requestCert: true, rejectUnauthorized: false },
       clock,
     );
-    return { stream, identify: () => identify(stream, view, clock.now()) };
+    return { stream, identify: () => identify(stream, certificates, view, clock.now()) };
   };
   return {
     handshake,
@@ -113,20 +113,14 @@ function contextOf(
 
 function identify(
   stream: TLSSocket,
+  certificates: UserCertificates,
   view: MemberDoorOptions['view'],
   now: number,
 ): Omit<ProvenUser, 'stream'> {
   const shown = stream.getPeerX509Certificate();
   if (shown === undefined) throw new GatehouseError('UNAUTHENTICATED', 'no certificate was shown');
-  const der = new Uint8Array(shown.raw);
-  const identity = parseIdentity(identityOfCertificate(parseX509(der)));
-  const { notAfter } = verifyX509(der, {
-    authorities: view.x509Authorities('user'),
-    purpose: 'clientAuth',
-    now,
-  });
-  if (identity.kind !== 'user' || identity.cluster !== view.clusterName()) {
-    throw new GatehouseError('CERTIFICATE_INVALID', 'the certificate is not of a user of this cluster');
-  }
-  return { identity, certificate: der, validBefore: notAfter + 1000 };
+  const certificate = new Uint8Array(shown.raw);
+  const context = { authorities: view.x509Authorities('user'), clusterName: view.clusterName(), now };
+  const { identity, validBefore } = certificates.verify(certificate, context);
+  return { identity, certificate, validBefore };
 }
