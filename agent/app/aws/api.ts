@@ -35,11 +35,11 @@ export async function relayApi(
     const credentials = await visit.credentials();
     const bare = { method: asked.method, target: asked.target, headers: headersForAws(asked, host) };
     const signed = signFor(bare, credentials, signing, ground.clock.now());
-    const body = bodyFor(request, asked, signed, { signing, credentials });
     const seen = (piece: Uint8Array): void => {
       visit.opened.touch();
       if (formed) action ??= actionInForm(piece);
     };
+    const body = bodyFor({ request, seen }, asked, signed, { signing, credentials });
     const exchange = { ...ground, host, request, response, signed, signal: visit.signal, seen };
     status = await exchangeWithAws(exchange, body);
   } finally {

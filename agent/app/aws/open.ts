@@ -70,6 +70,8 @@ export function openAwsApps(options: AwsAppsOptions): AwsApps {
       stream.on('error', () => {});
       visits.set(stream, enter(connection, app));
       server.emit('connection', stream);
+      // It came paused, and the server takes it as it is.
+      stream.resume();
     },
     get count() {
       return running.size;

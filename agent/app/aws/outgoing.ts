@@ -77,7 +77,7 @@ export interface RequestBody {
 
 /** What of the body must be written anew: chunks with signatures get those of the new key. */
 export function bodyFor(
-  request: IncomingMessage,
+  { request, seen }: Pick<Exchange, 'request' | 'seen'>,
   asked: AwsRequest,
   signed: SignedRequest,
   renew: { readonly signing: SigningWanted; readonly credentials: AwsCredentials } | undefined,
@@ -106,7 +106,7 @@ export function bodyFor(
       : ['Content-Length', String(encodedLength(length, true))];
   const rest = signed.headers.filter(([name]) => !/^(?:content-length|transfer-encoding)$/i.test(name));
   return {
-    stream: Readable.from(rechunked(request, decoder, encoder), { objectMode: false }),
+    stream: Readable.from(rechunked({ request, seen }, decoder, encoder), { objectMode: false }),
     headers: [...rest, framing],
   };
 }
@@ -117,12 +117,15 @@ function hasBody({ headers }: AwsRequest): boolean {
 }
 
 async function* rechunked(
-  source: AsyncIterable<Uint8Array>,
+  { request, seen }: Pick<Exchange, 'request' | 'seen'>,
   options: { readonly signed: boolean; readonly trailer: boolean; readonly length: number },
   encoder: ChunkedEncoder,
 ): AsyncGenerator<Uint8Array> {
   const decoder = openChunkedDecoder(options);
-  for await (const part of source) for (const data of decoder.push(part)) yield* encoder.push(data);
+  for await (const part of request as AsyncIterable<Uint8Array>) {
+    seen(part);
+    for (const data of decoder.push(part)) yield* encoder.push(data);
+  }
   decoder.end();
   yield* encoder.end(decoder.trailers);
 }
@@ -181,7 +184,8 @@ async function attempt(exchange: Exchange, body: RequestBody): Promise<IncomingM
 }
 
 async function send(body: Readable, outgoing: ClientRequest, { request, seen }: Exchange): Promise<void> {
-  request.on('data', seen);
+  // A body that is written anew tells of its pieces itself: a second reader would take them away.
+  if (body === request) request.on('data', seen);
   try {
     await pipeline(body, outgoing);
   } finally {
