@@ -134,6 +134,39 @@ describe('ClusterView', () => {
     expect(other.accessSet({ ...joe, roles: ['access'] }).roles).toEqual([]);
   });
 
+  it('ok: proxies see who serves what, agents the documents of their sort, and others neither', async () => {
+    const place = { host_id: 'h', hostname: 'h' };
+    const [db, app] = [
+      { protocol: 'postgres', uri: 'a:1' },
+      { uri: 'http://a', public_addr: 'a.example.com' },
+    ];
+    await house.put('db', 'orders', db);
+    await house.put('app', 'grafana', app);
+    await house.put('db_server', 'orders.h', {
+      ...place,
+      database: { metadata: { name: 'orders' }, spec: db },
+    });
+    await house.put('app_server', 'grafana.h', {
+      ...place,
+      app: { metadata: { name: 'grafana' }, spec: app },
+    });
+    const counts = async (role: SystemRole): Promise<number[]> => {
+      const seen = await open([role]);
+      const found = [seen.dbServersOf('orders'), seen.appServersAt('A.example.com'), seen.dbs(), seen.apps()];
+      await seen.close();
+      api.close();
+      return found.map(({ length }) => length);
+    };
+    expect(await counts('proxy')).toEqual([1, 1, 0, 0]);
+    expect(await counts('db')).toEqual([0, 0, 1, 0]);
+    expect(await counts('app')).toEqual([0, 0, 0, 1]);
+    expect(await counts('node')).toEqual([0, 0, 0, 0]);
+    const proxy = await open(['proxy']);
+    await house.remove('db_server', 'orders.h');
+    await until('the database to be gone', () => proxy.dbServers().length === 0);
+    expect(proxy.appServersOf('grafana')).toHaveLength(1);
+  });
+
   it('refuses: reads before it knows the cluster, and after a close that came before', async () => {
     api = openApi({ addresses: ['127.0.0.1:1'], authorities: [house.authority] });
     const never = new Promise<void>(() => {});

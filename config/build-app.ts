@@ -59,7 +59,7 @@ function buildOne(entry: AppEntry, common: Labels, path: Path, findings: Finding
     insecureSkipVerify: entry.insecure_skip_verify ?? false,
     rewrite: buildRewrite(entry.rewrite ?? {}, [...path, 'rewrite'], findings),
     cors: buildCors(entry.cors),
-    aws: given({ externalId: entry.aws?.external_id, oidc: entry.aws?.oidc }),
+    aws: buildAws(entry.aws),
   });
 }
 
@@ -96,6 +96,14 @@ function buildRewrite(
     return [];
   });
   return given({ redirect, headers: parsed, jwtClaims });
+}
+
+function buildAws(aws: AppEntry['aws']): AppConfig['aws'] {
+  return given({
+    externalId: aws?.external_id,
+    oidc: aws?.oidc,
+    directCredentials: aws?.direct_credentials,
+  });
 }
 
 function buildCors(cors: AppEntry['cors']): AppConfig['cors'] {

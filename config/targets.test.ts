@@ -196,7 +196,7 @@ app_service:
     cors: {allowed_origins: ["https://a.example.com"], allow_credentials: true, max_age: 600}
   - name: aws
     cloud: AWS
-    aws: {external_id: abc, oidc: yes}
+    aws: {external_id: abc, oidc: yes, direct_credentials: yes}
 `;
 
 describe('app_service', () => {
@@ -240,7 +240,7 @@ describe('app_service', () => {
           commands,
           insecureSkipVerify: false,
           rewrite: { redirect: [], headers: [] },
-          aws: { externalId: 'abc', oidc: true },
+          aws: { externalId: 'abc', oidc: true, directCredentials: true },
         },
       ],
     });

@@ -58,6 +58,9 @@ const app = s.object({
     s.object({
       external_id: text('Said when roles of AWS are taken.'),
       oidc: flag('Roles are taken by a token of the cluster, not by this machine. Default: no.'),
+      direct_credentials: flag(
+        'Programs may get temporary credentials of the role (gate aws credential-process). Default: no.',
+      ),
     }),
   ),
   required_apps: any(LATER),

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { parseResource } from '#core/kind.ts';
 import { exampleOf, problemsOf, writeProblemsOf } from '#test/kit/resources.ts';
 import { kindOf } from '../all.ts';
-import { proxyKind } from '../proxy/kind.ts';
 import { appKind, appLabels, isAwsApp } from './kind.ts';
 
 const app = (spec: object, name = 'grafana'): object => ({
@@ -83,17 +82,13 @@ describe('app', () => {
     expect(problemsOf(appKind, document)).toEqual([expect.stringContaining(message)]);
   });
 
-  it('refuses: the address of a proxy as public address', () => {
-    const proxy = parseResource(proxyKind, {
-      kind: 'proxy',
-      metadata: { name: 'p' },
-      spec: { hostname: 'p', public_addrs: ['Proxy.example.com:443'] },
-    });
-    const taken = parseResource(appKind, app({ public_addr: 'proxy.example.com' }));
-    expect(writeProblemsOf(appKind as never, taken, [proxy])).toEqual([
-      expect.stringContaining('spec.public_addr: is the address of a proxy'),
+  it('refuses: the public address of another application', () => {
+    const at = (name: string) => parseResource(appKind, app({ public_addr: 'g.example.com' }, name));
+    expect(writeProblemsOf(appKind as never, at('grafana'), [at('other')])).toEqual([
+      'spec.public_addr: is the public address of app/other already',
     ]);
-    const free = parseResource(appKind, app({ public_addr: 'grafana.proxy.example.com' }));
-    expect(writeProblemsOf(appKind as never, free, [proxy])).toEqual([]);
+    expect(writeProblemsOf(appKind as never, at('grafana'), [at('grafana')])).toEqual([]);
+    const none = parseResource(appKind, app({}));
+    expect(writeProblemsOf(appKind as never, none, [at('other')])).toEqual([]);
   });
 });

@@ -7,7 +7,6 @@ import type { Resource } from '#core/resource.ts';
 import type { Problem } from '#core/schema/check.ts';
 import * as s from '#core/schema/schema.ts';
 import { appNameComplaint, parseAppUri } from '#core/target-address.ts';
-import type { ProxySpec } from '../proxy/kind.ts';
 import { commandLabels, formatLabels, labelsWith } from '../command-labels.ts';
 
 const words = (max: number, maxLength: number, description = '') =>
@@ -115,12 +114,15 @@ function check({ metadata, spec: app }: Resource<AppSpec>): readonly Problem[] {
   return problems;
 }
 
-/** Browsers would find the application where they log in. */
-function checkWrite({ spec: { public_addr: address } }: Resource<AppSpec>, reader: Reader): Problem[] {
+/** Browsers find one application at an address. */
+function checkWrite({ metadata, spec }: Resource<AppSpec>, reader: Reader): Problem[] {
+  const address = spec.public_addr;
   if (!address) return [];
-  const hosts = Array.from(reader.list('proxy'), ({ spec }) => (spec as ProxySpec).public_addrs)
-    .flat()
-    .map((text) => text.replace(/:\d+$/, '').toLowerCase());
-  if (!hosts.includes(address)) return [];
-  return [{ path: ['spec', 'public_addr'], message: 'is the address of a proxy; choose a name of its own' }];
+  for (const other of reader.list('app')) {
+    const isAt = (other.spec as AppSpec).public_addr === address;
+    if (!isAt || other.metadata.name === metadata.name) continue;
+    const message = `is the public address of app/${other.metadata.name} already`;
+    return [{ path: ['spec', 'public_addr'], message }];
+  }
+  return [];
 }
