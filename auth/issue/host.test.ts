@@ -73,6 +73,9 @@ describe('host certificates', () => {
 
   it('S18 a plain node gets no certificate that could answer as a server of the cluster', async () => {
     expect(tls((await issue()).tls_certificate).extKeyUsage).not.toContain('serverAuth');
+    for (const roles of [['db'], ['app'], ['node', 'db', 'app']] as const) {
+      expect(tls((await issue({ roles: [...roles] })).tls_certificate).extKeyUsage).toEqual(['clientAuth']);
+    }
     expect(tls((await issue({ roles: ['proxy'] })).tls_certificate).extKeyUsage).toContain('serverAuth');
   });
 

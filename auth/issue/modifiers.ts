@@ -1,7 +1,13 @@
 // What may be put into a certificate, one named step each. All pure; issuing is a list of these.
 import { formatIp, parseIp } from '#core/certs/ip-address.ts';
 import type { SessionOptions } from '#core/access/options.ts';
-import { identityName, type HostIdentity, type Identity, type UserIdentity } from '#core/identity.ts';
+import {
+  identityName,
+  type HostIdentity,
+  type Identity,
+  type SystemRole,
+  type UserIdentity,
+} from '#core/identity.ts';
 import { SSH_IDENTITY_EXTENSION, writeSshIdentity } from '#core/ssh-identity.ts';
 import type { HostNames } from './host-names.ts';
 import type { Modifier } from './plan.ts';
@@ -12,6 +18,8 @@ export const BACKDATE_MS = 60_000;
 const MAX_ORGANIZATIONS = 32;
 /** No login can begin with "-", and none is this long: such a certificate opens no shell anywhere. */
 const NO_LOGIN = '-gatehouse-nologin-';
+/** Machines that reach the cluster, and are reached through what they opened. */
+const AGENTS: readonly SystemRole[] = ['node', 'db', 'app'];
 
 /** From a minute ago until `expires` (milliseconds since the epoch). */
 export const validUntil =
@@ -86,8 +94,8 @@ export const forHost =
     principals: names.principals,
     commonName: identityName(identity),
     organization: [...identity.roles],
-    // A plain SSH server never answers TLS: its certificate must not pass for a server of ours.
-    usage: identity.roles.every((role) => role === 'node') ? 'client' : 'both',
+    // Agents never answer TLS: their certificates must not pass for a server of ours.
+    usage: identity.roles.every((role) => AGENTS.includes(role)) ? 'client' : 'both',
     dnsNames: names.dnsNames,
     ipAddresses: names.ipAddresses,
   });
