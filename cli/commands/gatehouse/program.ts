@@ -30,6 +30,34 @@ export const gatehouse: Program<GatehouseContext> = {
       load: async () => (await import('./configure.ts')).configure,
     },
     {
+      name: 'db',
+      says: 'Set up an agent of databases.',
+      verbs: [
+        {
+          name: 'configure',
+          says: 'Its configuration file.',
+          verbs: [
+            {
+              name: 'create',
+              says: 'Print a configuration file for a database, or write it.',
+              load: async () => (await import('./db-configure-create.ts')).dbConfigureCreate,
+            },
+          ],
+        },
+      ],
+    },
+    {
+      name: 'aws',
+      says: 'What an admin of AWS needs.',
+      verbs: [
+        {
+          name: 'policy',
+          says: 'Print the policies of IAM that are needed.',
+          load: async () => (await import('./aws-policy.ts')).awsPolicy,
+        },
+      ],
+    },
+    {
       name: 'install',
       says: 'Print what installs the daemon on this machine.',
       verbs: [

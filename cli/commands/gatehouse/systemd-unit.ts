@@ -19,6 +19,7 @@ Wants=network-online.target
 Type=simple
 Restart=on-failure
 RestartSec=5
+EnvironmentFile=-/etc/default/gatehouse
 ExecStart=${unitWord(program)} start ${unitWord(`--config=${config}`)} ${unitWord(`--pid-file=${pidFile}`)}
 ExecReload=/bin/kill -HUP $MAINPID
 PIDFile=${unitPath(pidFile)}
