@@ -38,6 +38,8 @@ export interface TestCluster {
 export interface ClusterSetup {
   /** Further words of the command line, after `start`. */
   readonly args?: readonly string[];
+  /** Variables of the daemon. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Opens what stands before the web port; its `host:port` is what people are told. */
   readonly front?: (webPort: number) => Promise<string>;
 }
@@ -64,8 +66,8 @@ ssh_service:
   listen_addr: 127.0.0.1:${node}
   labels: {env: test, team: core}
 ${more}`;
-  const { args = [], front } = setup;
-  const daemon = startDaemon({ makeConfig: config, args });
+  const { args = [], env = {}, front } = setup;
+  const daemon = startDaemon({ makeConfig: config, args, env });
   const gatectl = (...args: readonly string[]): Promise<Ran> =>
     runProgram('gatectl', [`--config=${daemon.configPath}`, ...args]);
   await daemon.ready();
