@@ -84,7 +84,14 @@ function buildTls({ tls, ca_cert_file }: DbEntry): DbConfig['tls'] {
 }
 
 function buildAdminUser(admin: DbEntry['admin_user']): DbConfig['adminUser'] {
-  return admin && given({ name: admin.name, defaultDatabase: admin.default_database });
+  return (
+    admin &&
+    given({
+      name: admin.name,
+      defaultDatabase: admin.default_database,
+      ownedObjectsTo: admin.owned_objects_to,
+    })
+  );
 }
 
 function buildAws(aws: NonNullable<DbEntry['aws']>, path: Path, findings: Findings): DbConfig['aws'] {

@@ -134,7 +134,11 @@ export interface DbConfig {
       readonly iamAuth?: boolean;
     };
   };
-  readonly adminUser?: { readonly name: string; readonly defaultDatabase?: string };
+  readonly adminUser?: {
+    readonly name: string;
+    readonly defaultDatabase?: string;
+    readonly ownedObjectsTo?: string;
+  };
 }
 
 export interface DbServiceConfig {

@@ -47,7 +47,13 @@ export function dbDocument(config: DbConfig, results: Results, caCert?: string):
       ...(adminUser === undefined
         ? {}
         : {
-            admin_user: { name: adminUser.name, ...given({ default_database: adminUser.defaultDatabase }) },
+            admin_user: {
+              name: adminUser.name,
+              ...given({
+                default_database: adminUser.defaultDatabase,
+                owned_objects_to: adminUser.ownedObjectsTo,
+              }),
+            },
           }),
       ...dynamicLabels(config.commands, results),
     },

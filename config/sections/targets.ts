@@ -132,6 +132,9 @@ const database = s.object({
     s.object({
       name: name('The account that makes accounts for people.'),
       default_database: text('Where it connects. Default: the database of the session.'),
+      owned_objects_to: text(
+        'The role that gets what an account owns when it is dropped. Default: such an account stays, without login.',
+      ),
     }),
   ),
   gcp: any(LATER),
