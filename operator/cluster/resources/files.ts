@@ -71,7 +71,7 @@ function authConfig({ key, spec, storage }: ClusterPlan): Tree {
   };
 }
 
-function proxyConfig({ key, publicAddress, tlsSecret, caPins }: ClusterPlan): Tree {
+function proxyConfig({ key, spec, publicAddress, tlsSecret, caPins }: ClusterPlan): Tree {
   return {
     version: 'v3',
     gatehouse: {
@@ -79,6 +79,7 @@ function proxyConfig({ key, publicAddress, tlsSecret, caPins }: ClusterPlan): Tr
       ...(caPins.length === 0 ? {} : { ca_pin: [...caPins].sort() }),
       join_params: { method: 'kubernetes', token_name: proxyTokenName(key.name) },
       diag_addr: `0.0.0.0:${DIAG_PORT}`,
+      drain_timeout: `${spec.proxy.drainSeconds}s`,
       log: log(),
     },
     auth_service: { enabled: false, proxy_listener_mode: LISTENER_MODE },
