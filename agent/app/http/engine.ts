@@ -213,7 +213,7 @@ class Visit {
     }
     if (this.#isOver) return;
     const fields = ownFields(this.#site.rules, this.#person, token?.token);
-    const own = { fields, names: setNames(fields) };
+    const own = { fields, names: setNames(fields, this.#site.rules) };
     this.#own = own;
     this.#ownUntil = token?.until ?? 0;
     this.#forward(exchange, own);

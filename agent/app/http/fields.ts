@@ -136,9 +136,9 @@ export function ownFields(
 
 const isSendable = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]{0,8192}$/.test(value);
 
-/** Names that the client may not set because they are set here. */
-export function setNames(own: readonly Field[]): ReadonlySet<string> {
-  return new Set(own.map(({ name }) => name));
+/** Names that the client may not set because they are set here, also where there is no value for this person. */
+export function setNames(own: readonly Field[], { set }: RequestRules): ReadonlySet<string> {
+  return new Set([...own, ...set].map(({ name }) => name));
 }
 
 /** The client's line as it goes on; undefined when it does not. */
