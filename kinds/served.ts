@@ -19,7 +19,8 @@ export function shownApp(app: Resource<AppSpec>): Resource<AppSpec> {
   return { ...app, spec: { ...spec, rewrite: shown } };
 }
 
-type Server =
+/** Who serves a target, of either kind. */
+export type Server =
   | { readonly spec: { readonly database: Resource<DbSpec> } }
   | { readonly spec: { readonly app: Resource<AppSpec> } };
 

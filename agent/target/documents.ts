@@ -8,6 +8,7 @@ import { appServerName, type AppServerSpec } from '#kinds/app-server/kind.ts';
 import type { AppSpec } from '#kinds/app/kind.ts';
 import { dbServerName, type DbServerSpec } from '#kinds/db-server/kind.ts';
 import type { DbSpec } from '#kinds/db/kind.ts';
+import { shownApp, shownDb } from '#kinds/served.ts';
 
 /** What each command of a target printed last, by label. */
 export type Results = Readonly<Record<string, string>>;
@@ -112,7 +113,7 @@ export function dbServerDocument(db: Resource<DbSpec>, facts: ServerFacts): Reso
     kind: 'db_server',
     version: 'v3',
     metadata: { name },
-    spec: { ...serverSpec(facts), database: embedded(db) },
+    spec: { ...serverSpec(facts), database: embedded(shownDb(db)) },
   };
 }
 
@@ -122,7 +123,7 @@ export function appServerDocument(app: Resource<AppSpec>, facts: ServerFacts): R
     kind: 'app_server',
     version: 'v3',
     metadata: { name },
-    spec: { ...serverSpec(facts), app: embedded(app) },
+    spec: { ...serverSpec(facts), app: embedded(shownApp(app)) },
   };
 }
 

@@ -107,12 +107,15 @@ describe('of the file', () => {
     expect(served.labelsOf('a')).toEqual({ from: 'file' });
   });
 
-  it('ok: presence carries the whole document, and nothing that the store added', () => {
-    const stored = { ...db('a.b', { team: 'dba' }), metadata: { name: 'a.b', labels: {}, revision: '7' } };
+  it('S36 ok: presence carries the document, without what is for agents alone or the store added', () => {
+    const one = db('a.b', { team: 'dba' });
+    const spec = { ...one.spec, tls: { ...one.spec.tls, ca_cert: 'PEM' } };
+    const stored = { ...one, spec, metadata: { name: 'a.b', labels: {}, revision: '7' } };
     const facts = { hostId: 'host-1', hostname: 'agent-1', version: '1', proxyIds: ['p'] };
     const presence = dbServerDocument(stored as Resource<DbSpec>, facts);
     expect(presence.metadata.name).toBe('a.b.host-1');
     expect(presence.spec.database.metadata).toEqual({ name: 'a.b', labels: {} });
+    expect(presence.spec.database.spec.tls).toEqual({ mode: 'insecure' });
     expect(presence.spec).toMatchObject({ host_id: 'host-1', proxy_ids: ['p'] });
   });
 });

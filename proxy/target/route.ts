@@ -19,6 +19,7 @@ import { ipOf, type Origin } from '../listen/origin.ts';
 import type { ProxyRefusals } from '../ssh/refusals.ts';
 import type { AgentDialer } from '../tunnel/agents.ts';
 import type { TunnelRequest } from '../tunnel/registry.ts';
+import { ConflictWatch } from './conflicts.ts';
 import { candidatesFor, type TargetServer } from './candidates.ts';
 import { linkByChannel, linkByHand, type HandOver, type TargetLink } from './road.ts';
 
@@ -72,9 +73,11 @@ const CANCEL_AGENTS = 4;
 export class TargetRouter {
   readonly #options: TargetRouterOptions;
   readonly #misses: RateLimit;
+  readonly #conflicts: ConflictWatch;
 
   constructor(options: TargetRouterOptions) {
     this.#options = options;
+    this.#conflicts = new ConflictWatch(options);
     this.#misses = new RateLimit({ clock: options.clock, ...MISSES });
   }
 
@@ -180,13 +183,17 @@ export class TargetRouter {
   #serversOf(service: TargetService, target: string): readonly TargetServer[] {
     const { view } = this.#options;
     if (service === 'db') {
-      return view.dbServersOf(target).map(({ spec }) => ({
+      const servers = view.dbServersOf(target);
+      this.#conflicts.look(target, servers);
+      return servers.map(({ spec }) => ({
         hostId: spec.host_id,
         proxyIds: spec.proxy_ids,
         labels: dbLabels(spec.database),
       }));
     }
-    return view.appServersOf(target).map(({ spec }) => ({
+    const servers = view.appServersOf(target);
+    this.#conflicts.look(target, servers);
+    return servers.map(({ spec }) => ({
       hostId: spec.host_id,
       proxyIds: spec.proxy_ids,
       labels: appLabels(spec.app),
