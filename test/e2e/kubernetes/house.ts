@@ -23,6 +23,8 @@ export interface HouseSetup {
   readonly prefix: string;
   /** Default 1. */
   readonly proxies?: number;
+  /** How long proxies wait for sessions. Default: hardly, so that stories need not wait. */
+  readonly drainSeconds?: number;
   /** Laid over the spec of the GatehouseCluster, field by field. */
   readonly spec?: Json;
   /** A cluster of its own; default: that of all stories. */
@@ -244,7 +246,7 @@ class House implements KubeHouse {
   }
 
   async makeCluster(): Promise<void> {
-    const { proxies = 1, spec = {} } = this.#setup;
+    const { proxies = 1, drainSeconds = 3, spec = {} } = this.#setup;
     const port = Number(this.publicAddress.split(':')[1]);
     const head = (kind: string): Json => ({
       apiVersion: 'gatehouse.dev/v1',
@@ -257,7 +259,7 @@ class House implements KubeHouse {
       publicAddress: this.publicAddress,
       storageRef: { name: CLUSTER_OBJECT },
       authentication: { second_factor: 'off' },
-      proxy: { replicas: proxies, service: { type: 'NodePort', port: 443, nodePort: port } },
+      proxy: { replicas: proxies, drainSeconds, service: { type: 'NodePort', port: 443, nodePort: port } },
     };
     await this.apply(
       { ...head('GatehouseStorage'), spec: storage },
