@@ -21,6 +21,8 @@ const DANGERS: readonly Danger[] = [
       'client/trust.ts': 'reads the chain of a server in order to compare it with the pin',
       'client/outbound/web-port.ts':
         'the web port is only passed through: what runs inside proves both ends by the authorities of the cluster',
+      'agent/database/target-tls.ts':
+        'an admin may write tls.mode: insecure for a database; every other mode is verified, and nothing is sent without TLS',
       'proxy/listen/tls/member-door.ts':
         'callers show certificates of the cluster, which the door verifies itself and refuses',
       'auth/server-app.ts':
