@@ -2,7 +2,16 @@
 // kept on disk for sure. It refuses to be root, so it runs as the account that Debian's package makes.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +49,12 @@ export interface TestPostgres {
   /** What its certificate is verified with: PEM, and the file. */
   readonly authority: string;
   readonly authorityFile: string;
+  /** Certificate and key of the server. */
+  readonly serverPair: ClientPair;
+  /** The account it runs as. */
+  readonly uid: number;
+  /** Client certificates of these authorities (PEM) are taken from now on. */
+  trust(authorities: string): void;
   /** A certificate of the server's own authority for that account. */
   clientPair(user: string): ClientPair;
   /** As the superuser, in this database (postgres): what psql prints, unaligned and without headings. */
@@ -102,6 +117,12 @@ export async function startPostgres(setup: PostgresSetup = {}): Promise<TestPost
     socketDir,
     authority: readFileSync(join(certs, 'ca.crt'), 'utf8'),
     authorityFile: join(certs, 'ca.crt'),
+    serverPair: { cert: join(certs, 'server.crt'), key: join(certs, 'server.key') },
+    uid: account.uid,
+    trust(authorities) {
+      appendFileSync(join(certs, 'clients.crt'), authorities);
+      server.kill('SIGHUP');
+    },
     clientPair: (user) => clientPair(certs, user),
     sql: (text, database = 'postgres') =>
       execFileSync(
