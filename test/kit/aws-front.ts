@@ -1,6 +1,7 @@
 // What moto leaves out of AWS: TLS, and the check of every signature with keys that it knows. It learns the keys of roles
 // from the answers of STS, keeps what it saw, and can answer by itself instead of moto.
 import { createHash } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { hashOf, headerOf, type AwsRequest } from '#core/aws/canonical.ts';
 import { openChunkedDecoder, type ChunkedDecoder } from '#core/aws/chunked.ts';
@@ -39,6 +40,8 @@ export interface AwsFront {
   readonly refused: string[];
   /** Keys that are known, by id. */
   readonly keys: Map<string, SigningCredentials>;
+  /** Upgrades, unverified; without a listener they are refused. */
+  onUpgrade(listener: (request: IncomingMessage, socket: Duplex) => void): void;
   close(): Promise<void>;
 }
 
@@ -68,7 +71,15 @@ export async function startAwsFront(options: AwsFrontOptions): Promise<AwsFront>
       sayError(error, request, response);
     });
   });
-  return { port: server.port, authority: server.authority, seen, refused, keys, close: () => server.close() };
+  return {
+    port: server.port,
+    authority: server.authority,
+    seen,
+    refused,
+    keys,
+    onUpgrade: (listener) => server.onUpgrade(listener),
+    close: () => server.close(),
+  };
 }
 
 interface Ground {

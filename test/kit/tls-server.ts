@@ -1,8 +1,9 @@
 // A real HTTPS server (or HTTP) on loopback with a certificate that vouches for itself, and whatever answers a test wants.
 import { once } from 'node:events';
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { generateKeyPair, privateKeyPem } from '#core/certs/x509/keys.ts';
 import { certificateToPem } from '#core/certs/x509/pem.ts';
 import { selfSignedServer } from '#core/certs/x509/self-signed.ts';
@@ -11,6 +12,8 @@ export interface TlsServer {
   readonly port: number;
   /** What it is verified with. */
   readonly authority: string;
+  /** Hears of upgrades; without a listener they are refused. */
+  onUpgrade(listener: (request: IncomingMessage, socket: Duplex) => void): void;
   close(): Promise<void>;
 }
 
@@ -50,6 +53,7 @@ export async function startTlsServer(
   return {
     port: (server.address() as AddressInfo).port,
     authority,
+    onUpgrade: (listener) => void server.on('upgrade', listener),
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();

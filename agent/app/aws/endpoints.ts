@@ -4,7 +4,7 @@ import { lookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ClientRequest } from 'node:http';
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { addressClass } from '#core/address-class.ts';
 import type { Clock } from '#core/clock.ts';
@@ -17,9 +17,14 @@ const MAX_FREE_SOCKETS = 64;
 const FREE_SOCKET_MS = 4_000;
 const CONNECT_MS = 10_000;
 
+export interface AwsRequestOptions extends RequestOptions {
+  /** A connection of its own, for upgrades. */
+  readonly isAlone?: boolean;
+}
+
 export interface AwsDialer {
   /** A request to `host`, by TLS that is verified; `host` must have been judged before. Redirects are not followed. */
-  request(host: string, options: RequestOptions): ClientRequest;
+  request(host: string, options: AwsRequestOptions): ClientRequest;
   close(): void;
 }
 
@@ -36,28 +41,37 @@ export function openAwsDialer(
 ): AwsDialer {
   const overrides = readOverrides(environment[ENDPOINTS_VARIABLE] ?? '');
   const bundle = environment['AWS_CA_BUNDLE'] ?? '';
-  const agent = new Agent({
+  const common = {
+    proxyEnv: environment,
+    ...(bundle === '' ? {} : { ca: [...rootCertificates, readBundle(bundle)] }),
+  };
+  const pool = new Agent({
+    ...common,
     keepAlive: true,
     maxFreeSockets: MAX_FREE_SOCKETS,
     timeout: FREE_SOCKET_MS,
     scheduling: 'lifo',
-    proxyEnv: environment,
-    ...(bundle === '' ? {} : { ca: [...rootCertificates, readBundle(bundle)] }),
   });
+  const alone = new Agent({ ...common, keepAlive: false });
   return {
-    request(host, options) {
+    request(host, { isAlone = false, ...options }) {
       const place = placeOf(host, overrides);
       const outgoing = httpsRequest({
         ...options,
-        agent: options.agent ?? agent,
+        agent: isAlone ? alone : pool,
         host: place?.host ?? host,
         port: place?.port ?? 443,
+        // Verified is who is dialled, not what the Host header says.
+        servername: place === undefined ? host : isIP(place.host) === 0 ? place.host : '',
         ...(place === undefined ? { lookup: publicLookup } : {}),
       });
       limitConnect(outgoing, clock);
       return outgoing;
     },
-    close: () => agent.destroy(),
+    close() {
+      pool.destroy();
+      alone.destroy();
+    },
   };
 }
 

@@ -1,15 +1,17 @@
 // WebSockets to AWS: those of `ssm start-session` and `ecs execute-command`, which carry their own key, and those that are
 // signed in the query. After the handshake the two ends are joined.
 import type { IncomingMessage } from 'node:http';
-import { Agent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { AwsRequest } from '#core/aws/canonical.ts';
+import type { Clock, Timer } from '#core/clock.ts';
 import { awsFault } from '#core/aws/fault.ts';
-import { splice } from '#wire/splice.ts';
+import { splice, type Splice } from '#wire/splice.ts';
 import { requestFields, type ApiGround } from './api.ts';
 import { destinationOf, type Destination } from './destination.ts';
 import { answerHeaders, headersForAws, signFor } from './outgoing.ts';
 import type { Visit } from './visit.ts';
+
+const LOOK_MS = 5_000;
 
 interface Upgraded {
   readonly answer: IncomingMessage;
@@ -35,13 +37,30 @@ export async function relayUpgradeToAws(
       return;
     }
     if (head.length > 0) socket.unshift(head);
-    socket.on('data', () => visit.opened.touch());
-    socket.pause();
-    const joined = splice(socket, far);
-    visit.signal.addEventListener('abort', () => joined.destroy(), { once: true });
+    void watch(ground.clock, visit, splice(socket, far));
   } finally {
     visit.record(requestFields(asked, destination, undefined, status));
   }
+}
+
+/** Ends with the session; bytes that move are a sign of the person. */
+async function watch(clock: Clock, { signal, opened }: Visit, joined: Splice): Promise<void> {
+  let timer: Timer | undefined;
+  let before = joined.aToB;
+  const look = (): void => {
+    timer = clock.after(LOOK_MS, () => {
+      if (joined.aToB !== before) opened.touch();
+      before = joined.aToB;
+      look();
+    });
+  };
+  look();
+  const end = (): void => joined.destroy();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  await joined.done;
+  timer?.cancel();
+  signal.removeEventListener('abort', end);
 }
 
 async function open(
@@ -63,7 +82,7 @@ async function open(
     ].flat(),
     setHost: false,
     signal: visit.signal,
-    agent: new Agent({ keepAlive: false }),
+    isAlone: true,
   });
   return new Promise((resolve, reject) => {
     outgoing.once('upgrade', (answer, far, rest) => {
