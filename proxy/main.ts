@@ -256,6 +256,7 @@ function openDoors(options: ProxyOptions, recordings: ProxyRecordings) {
   const upgrades: UpgradeTargets = {
     ssh: (stream, origin, settled) => acceptSshStream(stream, origin, settled, { clock, ssh }),
     auth: authDoor.accept,
+    target: (...client) => targets.tls(...client),
   };
   return { origins: new Origins(), authDoor, memberDoor, ssh, targets, upgrades };
 }

@@ -3,8 +3,10 @@
 import type { TLSSocket } from 'node:tls';
 import { dialTcp } from '#client/outbound/tcp-dial.ts';
 import type { Environment } from '#client/outbound/http-proxy.ts';
-import type { Clock } from '#core/clock.ts';
+import { dialUpgraded } from '#client/outbound/web-port.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import type { Clock } from '#core/clock.ts';
+import type { APP_PROTOCOL, DB_PROTOCOL } from '#wire/target/protocols.ts';
 import type { Profile, ProfileProxy } from '../profile/profile.ts';
 import type { TargetLogin } from '../profile/target-files.ts';
 import { openProxyTls } from '../proxy-tls.ts';
@@ -13,11 +15,20 @@ const CONNECT_MS = 15_000;
 
 export type ProxyProfile = Profile & { readonly proxy: ProfileProxy };
 
+/** NOT_SUPPORTED where a balancer ends TLS: a client's own certificate would not get through. */
+export function requireDirect({ proxy }: ProxyProfile, name: string): void {
+  if (proxy.ends_tls) return;
+  throw new GatehouseError(
+    'NOT_SUPPORTED',
+    `something in front of ${proxy.web} ends TLS, and certificates of clients do not pass it`,
+    { details: { remedy: `Use \`gate db connect ${name}\`, or \`gate proxy db --tunnel ${name}\`.` } },
+  );
+}
+
 export interface RoadOptions {
   readonly profile: ProxyProfile;
   readonly login: TargetLogin;
-  /** One of wire/target/protocols.ts. */
-  readonly protocol: string;
+  readonly protocol: typeof DB_PROTOCOL | typeof APP_PROTOCOL;
   readonly clock: Clock;
   /** Names the HTTP proxy in between, if there is one. */
   readonly environment: Environment;
@@ -25,12 +36,14 @@ export interface RoadOptions {
 
 /**
  * The caller destroys the socket. UNAVAILABLE when the proxy cannot be reached, CERTIFICATE_INVALID when it is no proxy of
- * the cluster, NOT_SUPPORTED where something in front of the proxy ends TLS.
+ * the cluster.
  */
 export async function openTarget(options: RoadOptions): Promise<TLSSocket> {
   const { profile, login, protocol, clock, environment } = options;
-  requireRoad(profile);
-  const tcp = await dialTcp(profile.proxy.web, { environment, timeoutMs: CONNECT_MS });
+  const { web, ends_tls: endsTls } = profile.proxy;
+  const outbound = { environment, timeoutMs: CONNECT_MS };
+  // Where something in front ends TLS, ours runs inside of a stream through it.
+  const tcp = endsTls ? await dialTcp(web, outbound) : await dialUpgraded(web, protocol, outbound);
   return openProxyTls({
     address: profile.proxy.web,
     tcp,
@@ -40,14 +53,4 @@ export async function openTarget(options: RoadOptions): Promise<TLSSocket> {
     certificate: login.certificate,
     privateKey: login.privateKey,
   });
-}
-
-/** NOT_SUPPORTED where a balancer ends TLS: the certificate would not get through. */
-function requireRoad({ proxy }: ProxyProfile): void {
-  if (proxy.ends_tls) return;
-  throw new GatehouseError(
-    'NOT_SUPPORTED',
-    `something in front of ${proxy.web} ends TLS, and certificates for databases and applications do not pass it`,
-    { details: { remedy: 'Sign in at an address of the proxy where TLS is passed through.' } },
-  );
 }

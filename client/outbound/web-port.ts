@@ -5,7 +5,14 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { CONNECT_PATH, webFind, type UPGRADE_TO_AUTH, type UPGRADE_TO_SSH } from '#core/api/web.ts';
+import {
+  CONNECT_PATH,
+  webFind,
+  type UPGRADE_TO_APP,
+  type UPGRADE_TO_AUTH,
+  type UPGRADE_TO_DB,
+  type UPGRADE_TO_SSH,
+} from '#core/api/web.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { parseJson, readText } from '../body.ts';
 import { dialSignal, dialTcp, readHead, splitAddress, type TcpDialOptions } from './tcp-dial.ts';
@@ -46,10 +53,16 @@ export async function findProxy(address: string, options: TcpDialOptions): Promi
   }
 }
 
+export type UpgradeProtocol =
+  | typeof UPGRADE_TO_AUTH
+  | typeof UPGRADE_TO_SSH
+  | typeof UPGRADE_TO_DB
+  | typeof UPGRADE_TO_APP;
+
 /** A raw stream through the web port. UNAVAILABLE when it cannot be had. The caller destroys it. */
 export async function dialUpgraded(
   address: string,
-  protocol: typeof UPGRADE_TO_AUTH | typeof UPGRADE_TO_SSH,
+  protocol: UpgradeProtocol,
   options: TcpDialOptions,
 ): Promise<TLSSocket> {
   const signal = dialSignal(options);

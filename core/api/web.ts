@@ -9,6 +9,9 @@ export const AUTH_PROTOCOL = 'gatehouse-auth';
 export const CONNECT_PATH = '/v1/webapi/connect';
 export const UPGRADE_TO_AUTH = 'gatehouse-auth';
 export const UPGRADE_TO_SSH = 'gatehouse-ssh';
+/** Databases and applications: TLS with a certificate for one of them runs inside. */
+export const UPGRADE_TO_DB = 'gatehouse-db';
+export const UPGRADE_TO_APP = 'gatehouse-app';
 
 const address = s.optional(s.string({ maxLength: 512 }));
 

@@ -3,13 +3,22 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CONNECT_PATH, UPGRADE_TO_AUTH, UPGRADE_TO_SSH } from '#core/api/web.ts';
+import {
+  CONNECT_PATH,
+  UPGRADE_TO_APP,
+  UPGRADE_TO_AUTH,
+  UPGRADE_TO_DB,
+  UPGRADE_TO_SSH,
+} from '#core/api/web.ts';
+import type { TargetService } from '#wire/target/header.ts';
 import type { Origin } from '../listen/origin.ts';
 
 export interface UpgradeTargets {
   /** Each owns the stream; `settled` as in listen/listener.ts. */
   ssh(stream: Duplex, origin: Origin, settled: () => void): void;
   auth(stream: Duplex, origin: Origin, settled: () => void): void;
+  /** TLS with a certificate for a target is still to be spoken. */
+  target(socket: Socket, origin: Origin, settled: () => void, service: TargetService): void;
 }
 
 export interface UpgradeClient {
@@ -46,12 +55,18 @@ export function serveUpgrade(
   target(socket, origin, settled);
 }
 
-function targetOf(protocol: string | undefined, targets: UpgradeTargets): UpgradeTargets['ssh'] | undefined {
+type Target = (socket: Socket, origin: Origin, settled: () => void) => void;
+
+function targetOf(protocol: string | undefined, targets: UpgradeTargets): Target | undefined {
   switch (protocol?.toLowerCase()) {
     case UPGRADE_TO_SSH:
       return (...client) => targets.ssh(...client);
     case UPGRADE_TO_AUTH:
       return (...client) => targets.auth(...client);
+    case UPGRADE_TO_DB:
+      return (...client) => targets.target(...client, 'db');
+    case UPGRADE_TO_APP:
+      return (...client) => targets.target(...client, 'app');
     default:
       return undefined;
   }

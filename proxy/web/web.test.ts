@@ -80,6 +80,7 @@ async function serve(about: Partial<WebOptions> = {}): Promise<void> {
     upgrades: {
       ssh: (stream, origin, done) => upgraded.push({ to: 'ssh', socket: stream as Socket, origin, done }),
       auth: (stream, origin, done) => upgraded.push({ to: 'auth', socket: stream as Socket, origin, done }),
+      target: (socket, origin, done, to) => upgraded.push({ to, socket, origin, done }),
     },
     people: NO_PEOPLE,
     apps: new AppOrigins({ view: NO_APPS, publicAddrs: () => [] }),
@@ -332,9 +333,9 @@ describe('upgrades', () => {
   const ask = (protocol: string, more = '', path = '/v1/webapi/connect', method = 'GET'): string =>
     `${method} ${path} HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: ${protocol}\r\n${more}\r\n`;
 
-  it('ok: a raw stream to SSH or to auth, with the bytes that came along', async () => {
+  it('ok: a raw stream to SSH, to auth or to the doors of targets, with the bytes that came along', async () => {
     await serve();
-    for (const [index, to] of ['ssh', 'auth'].entries()) {
+    for (const [index, to] of ['ssh', 'auth', 'db', 'app'].entries()) {
       const { socket } = raw(`${ask(`gatehouse-${to}`)}SSH-2.0-x\r\n`);
       const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve));
       expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);

@@ -6,6 +6,7 @@ import { Output } from '../../output.ts';
 import { requireProxyLogin } from '../../profile/choose.ts';
 import { requireDatabaseLogin } from '../../target/database-login.ts';
 import { directSettings, postgresUri, psqlCommand, serviceSection } from '../../target/postgres-settings.ts';
+import { requireDirect } from '../../target/road.ts';
 import type { Gate } from './context.ts';
 
 const FORMATS = ['text', 'cmd', 'service', 'uri', 'json', 'yaml'] as const;
@@ -23,6 +24,7 @@ export const dbConfig = command({
     const { io, wanted } = gate;
     const profile = await requireProxyLogin(io, wanted);
     const { name: database, paths, identity } = await requireDatabaseLogin(gate, profile, name);
+    requireDirect(profile, database);
     const route = identity.route_to_database;
     const settings = directSettings({
       web: profile.proxy.web,

@@ -5,6 +5,7 @@ import { shellWord } from '../../format/text.ts';
 import { requireProxyLogin } from '../../profile/choose.ts';
 import { requireDatabaseLogin } from '../../target/database-login.ts';
 import { directSettings, LIBPQ_VARIABLES, libpqVariables } from '../../target/postgres-settings.ts';
+import { requireDirect } from '../../target/road.ts';
 import type { Gate } from './context.ts';
 
 export const dbEnv = command({
@@ -22,9 +23,12 @@ export const dbEnv = command({
       return;
     }
     const profile = await requireProxyLogin(io, wanted);
-    const { paths, identity } = await requireDatabaseLogin(gate, profile, name);
-    const { username: user, database } = identity.route_to_database ?? {};
-    const values = libpqVariables(directSettings({ web: profile.proxy.web, paths, user, database }));
+    const login = await requireDatabaseLogin(gate, profile, name);
+    requireDirect(profile, login.name);
+    const { username: user, database } = login.identity.route_to_database ?? {};
+    const values = libpqVariables(
+      directSettings({ web: profile.proxy.web, paths: login.paths, user, database }),
+    );
     await out.show(values, () => {
       for (const [variable, value] of Object.entries(values))
         out.line(`export ${variable}=${shellWord(value)}`);

@@ -16,6 +16,7 @@ import {
   psqlCommand,
   type PostgresSettings,
 } from '../../target/postgres-settings.ts';
+import { requireDirect } from '../../target/road.ts';
 import { untilStopped } from '../../target/until-stopped.ts';
 import type { Gate } from './context.ts';
 
@@ -51,6 +52,7 @@ export const proxyDb = command({
       needsAccount: flags.tunnel,
       isNew: false,
     });
+    if (!flags.tunnel) requireDirect(found.profile, found.login.name);
     const listener = flags.tunnel
       ? await openDatabaseTunnel(gate, wishOf('db', found.login), { port: flags.port })
       : await openRelay(gate, found, flags.port);

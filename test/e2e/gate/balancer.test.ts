@@ -5,15 +5,29 @@ import { connect, type AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { selfSignedServer } from '#core/certs/x509/self-signed.ts';
+import { until } from '#test/kit/until.ts';
 import { must, NODE, startCluster, type Person, type TestCluster } from '#test/kit/cluster.ts';
+
+const TARGETS = `db_service:
+  enabled: yes
+  databases: [{name: orders, protocol: postgres, uri: "127.0.0.1:1"}]
+`;
+const ROLE = `kind: role
+version: v7
+metadata: {name: targets}
+spec:
+  allow: {db_labels: {'*': '*'}, db_users: [alice], db_names: [shop]}
+`;
 
 let balancer: Server;
 let cluster: TestCluster;
 let alice: Person;
 
 beforeAll(async () => {
-  cluster = await startCluster('', { args: ['--insecure-no-tls'], front: openBalancer });
-  alice = await cluster.person('alice', ['access'], ['root']);
+  cluster = await startCluster(TARGETS, { args: ['--insecure-no-tls'], front: openBalancer });
+  await cluster.apply(ROLE);
+  alice = await cluster.person('alice', ['access', 'targets'], ['root']);
+  await until('the database is listed', async () => (await alice.gate('db', 'ls')).stdout.includes('orders'));
 }, 60_000);
 afterAll(async () => {
   await cluster.stop();
@@ -55,6 +69,15 @@ test('ok: login, list and a session, all through the balancer', async () => {
     code: 3,
     stdout: 'hello\n',
   });
+});
+
+test('ok: a database: what its agent says arrives, and clients of their own are told the way', async () => {
+  const connect = await alice.gate('db', 'connect', 'orders');
+  // There is no database: it is the agent who says so.
+  expect(connect.stderr).toContain('127.0.0.1:1');
+  expect(connect.code).toBe(2);
+  const env = await alice.gate('db', 'env', 'orders');
+  expect(env.stderr).toContain('gate proxy db --tunnel orders');
 });
 
 test('refuses: a server that is not there', async () => {
