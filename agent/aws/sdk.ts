@@ -1,5 +1,5 @@
 // The AWS SDK behind one small door: the chain of credentials, and STS. It is loaded when it is first needed (it takes
-// some 20 MB), and its errors leave here as ours.
+// some 10 MB), and its errors leave here as ours.
 import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import type { AssumeRoleCommandOutput, STSClientConfig } from '@aws-sdk/client-sts';

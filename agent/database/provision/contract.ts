@@ -49,6 +49,6 @@ export interface DbProvisioner {
     request: ProvisionRequest,
     signal: AbortSignal,
   ): Promise<readonly ProvisionFinding[]>;
-  /** Resolves when no account is being changed any more. */
+  /** Resolves when no account is being taken away any more, or after 1.5 s. Sessions are closed before. */
   close(): Promise<void>;
 }

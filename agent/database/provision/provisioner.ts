@@ -23,6 +23,8 @@ export interface DbProvisionerOptions {
 type Db = Resource<DbSpec>;
 
 const FORBIDDEN = '42501';
+/** What the end of the process waits for accounts to be taken away. */
+const CLOSE_MS = 1500;
 const END_MS = 15_000;
 const END_TRIES = 3;
 const END_PAUSE_MS = 1000;
@@ -36,6 +38,7 @@ export function openDbProvisioner(options: DbProvisionerOptions): DbProvisioner 
 class Provisioner implements DbProvisioner {
   readonly #options: DbProvisionerOptions;
   readonly #ending = new Set<Promise<void>>();
+  #isClosing = false;
 
   constructor(options: DbProvisionerOptions) {
     this.#options = options;
@@ -80,7 +83,16 @@ class Provisioner implements DbProvisioner {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#ending);
+    this.#isClosing = true;
+    const late = new AbortController();
+    const patience = sleep(this.#options.clock, CLOSE_MS, late.signal).catch(() => {});
+    await Promise.race([Promise.all(this.#ending), patience]);
+    late.abort();
+    if (this.#ending.size > 0)
+      this.#options.log.warn(
+        { accounts: this.#ending.size },
+        'accounts are left as they are: no time to take them away',
+      );
   }
 
   #provisioned(primary: Db, db: Db, request: ProvisionRequest): ProvisionedUser {
@@ -88,9 +100,9 @@ class Provisioner implements DbProvisioner {
     return {
       close: (processIds = []) => {
         if (ending === undefined) {
-          const work = this.#end(primary, db, request, processIds);
+          const work = this.#end(primary, db, request, processIds).finally(() => this.#ending.delete(work));
           this.#ending.add(work);
-          ending = work.finally(() => this.#ending.delete(work));
+          ending = work;
         }
         return ending;
       },
@@ -110,7 +122,9 @@ class Provisioner implements DbProvisioner {
         const message = error instanceof Error ? error.message : String(error);
         // A certificate that has ended, or a lock, will not go away by trying again.
         const isFinal =
-          attempt === END_TRIES || isCode(error, 'CERTIFICATE_INVALID', 'LOCKED', 'ACCESS_DENIED');
+          this.#isClosing ||
+          attempt === END_TRIES ||
+          isCode(error, 'CERTIFICATE_INVALID', 'LOCKED', 'ACCESS_DENIED');
         log.warn(
           { database: db.metadata.name, user: request.user, attempt, err: error },
           'an account was not taken away',
