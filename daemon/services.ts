@@ -120,13 +120,7 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
           await sleep(parts.clock, SETTLE_MS);
         } while ((agent?.counts.connections ?? 0) > 0);
       },
-      leave: async (mostMs: number) => {
-        member?.leave();
-        const late = new AbortController();
-        const isLate = sleep(parts.clock, mostMs, late.signal).catch(() => {});
-        await Promise.race([Promise.all([agent?.drain(mostMs), proxy?.drain()]), isLate]);
-        late.abort();
-      },
+      leave: (mostMs: number) => leave(opened, parts.clock, mostMs),
       failed: Promise.race([member?.membership.failed, agent?.failed].filter((one) => one !== undefined)),
       close,
     });
@@ -136,7 +130,17 @@ export async function startServices(config: Config, parts: ServiceParts): Promis
   }
 }
 
-async function drainOnceSuperseded({ member, agent, proxy }: Pick<Services, 'member' | 'agent' | 'proxy'>) {
+type Draining = Pick<Services, 'member' | 'agent' | 'proxy'>;
+
+async function leave({ member, agent, proxy }: Draining, clock: Clock, mostMs: number): Promise<void> {
+  member?.leave();
+  const late = new AbortController();
+  const isLate = sleep(clock, mostMs, late.signal).catch(() => {});
+  await Promise.race([Promise.all([agent?.drain(mostMs), proxy?.drain()]), isLate]);
+  late.abort();
+}
+
+async function drainOnceSuperseded({ member, agent, proxy }: Draining) {
   await member?.membership.superseded;
   if (member !== undefined) await Promise.all([agent?.drain(), proxy?.drain()]);
 }

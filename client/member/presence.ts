@@ -8,8 +8,9 @@ import { formatDuration } from '#core/duration.ts';
 import type { Log } from '#core/log.ts';
 import type { Resource } from '#core/resource.ts';
 import { backoffMs, jittered } from './backoff.ts';
-import { sessionDocument, type LiveSessions } from './live-sessions.ts';
+import { sessionDocument, type LiveSessions, type SessionNews } from './live-sessions.ts';
 import type { Membership } from './membership.ts';
+import { ToldTargets } from './told-targets.ts';
 
 export const HEARTBEAT_MS = 60_000;
 export const PRESENCE_MS = 600_000;
@@ -19,6 +20,7 @@ const STALE_MS = 3 * HEARTBEAT_MS;
 const GOODBYE_MS = 1000;
 /** Whoever leaves is on the lists for so long at most. */
 const LEAVE_MS = 1000;
+const NO_NEWS: SessionNews = { live: [], ended: [] };
 /** News of sessions wait for more of them … */
 const GATHER_MS = 250;
 /** … and for as long since the last ones: auth takes one call of a host in two seconds. */
@@ -70,8 +72,7 @@ class Heart implements Presence {
   #isStale = false;
   /** What the host serves is for others to serve from now on. */
   #leaving: 'no' | 'asked' | 'told' = 'no';
-  /** Presence of targets, as told last: those that are missing now are told to be gone. */
-  #targets: readonly GoneTarget[] = [];
+  readonly #targets = new ToldTargets();
 
   constructor(options: PresenceOptions) {
     this.#options = options;
@@ -184,35 +185,31 @@ class Heart implements Presence {
 
   async #send(record: HostRecord | undefined, ttlMs: number, all: boolean): Promise<void> {
     if (record === undefined) return;
-    const { membership, version, resources, sessions, clock } = this.#options;
-    const { host_id } = record.certificates;
+    const { membership, version, sessions, clock } = this.#options;
     if (all) this.#isStale = false;
     const isGoodbye = all && this.#leaving === 'asked';
-    const served = all && this.#leaving !== 'told' ? resources(record) : [];
-    const news = (isGoodbye ? undefined : sessions?.news(all)) ?? { live: [], ended: [] };
-    const targets = all ? targetsOf(served) : this.#targets;
-    const gone = this.#targets.filter(({ name }) => !targets.some((target) => target.name === name));
-    const documents = [...served, ...news.live.map((session) => sessionDocument(host_id, session))];
+    const served = all && this.#leaving !== 'told' ? this.#options.resources(record) : [];
+    const news = isGoodbye ? NO_NEWS : (sessions?.news(all) ?? NO_NEWS);
     this.#toldAt = clock.now();
     await membership.api().call(heartbeat, {
       version,
       ttl: formatDuration(isGoodbye ? LEAVE_MS : ttlMs),
-      resources: documents as never,
+      resources: documentsOf(record, served, news) as never,
       ended: news.ended,
-      ...(gone.length === 0 ? {} : { gone }),
+      gone: all ? this.#targets.gone(served) : [],
     });
-    this.#targets = targets;
+    if (all) this.#targets.heard(served);
     if (isGoodbye) this.#leaving = 'told';
     sessions?.told(news);
   }
 }
 
-type GoneTarget = { readonly kind: 'db_server' | 'app_server'; readonly name: string };
-
-function targetsOf(documents: readonly Resource[]): readonly GoneTarget[] {
-  return documents.flatMap(({ kind, metadata: { name } }) =>
-    kind === 'db_server' || kind === 'app_server' ? [{ kind, name }] : [],
-  );
+function documentsOf(
+  record: HostRecord,
+  served: readonly Resource[],
+  { live }: SessionNews,
+): readonly Resource[] {
+  return [...served, ...live.map((session) => sessionDocument(record.certificates.host_id, session))];
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -50,7 +50,8 @@ afterAll(async () => {
 });
 afterEach(async () => {
   for (const socket of open.splice(0)) socket.destroy();
-  for (const lock of [...house.auth.state.list('lock')]) await house.remove('lock', lock.metadata.name);
+  const locks = [...house.auth.state.list('lock')];
+  for (const lock of locks) await house.remove('lock', lock.metadata.name);
 });
 
 const announced = (db: string): number =>
