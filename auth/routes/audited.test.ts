@@ -17,6 +17,8 @@ beforeAll(async () => {
   await house.put('node', 'n1', { hostname: 'n1', addr: '10.0.0.1:3022' });
   await house.put('proxy', 'p1', { hostname: 'p1' });
   await house.put('session', SESSION, { host_id: 'n1', server_id: 'n1', user: 'joe', created: NOW });
+  const expires = new Date(house.clock.now() + 3_600_000).toISOString();
+  await house.put('web_session', BROWSER, { type: 'web', user: 'joe', created: NOW }, { expires });
   const place = { host_id: 'i1', hostname: 'i1' };
   await house.put('db_server', 'pg.i1', {
     ...place,
@@ -37,6 +39,7 @@ beforeAll(async () => {
 afterAll(() => house.close());
 
 const SESSION = '4c146ec8-eab6-41e6-b1b3-40167e68e931';
+const BROWSER = '0123456789abcdef'.repeat(2);
 const NOW = '2026-01-01T00:00:00Z';
 const TOKEN = 'join-token-8d1c7f0b9a';
 const PASSWORD = 'four unrelated words here';
@@ -154,6 +157,13 @@ test('S35 what hands out certificates, links and copies is on record', async () 
       'DELETE /v1/resources/db_servers/:name',
       amy,
       'DELETE /v1/resources/db_servers/pg.i1',
+      undefined,
+      ['resource.delete'],
+    ],
+    [
+      'DELETE /v1/resources/web_sessions/:name',
+      amy,
+      `DELETE /v1/resources/web_sessions/${BROWSER}`,
       undefined,
       ['resource.delete'],
     ],
