@@ -186,10 +186,9 @@ class Heart implements Presence {
   async #send(record: HostRecord | undefined, ttlMs: number, all: boolean): Promise<void> {
     if (record === undefined) return;
     const { membership, version, sessions, clock } = this.#options;
-    if (all) this.#isStale = false;
     const isGoodbye = all && this.#leaving === 'asked';
-    const served = all && this.#leaving !== 'told' ? this.#options.resources(record) : [];
-    const news = isGoodbye ? NO_NEWS : (sessions?.news(all) ?? NO_NEWS);
+    const served = all ? this.#served(record) : [];
+    const news = (isGoodbye ? undefined : sessions?.news(all)) ?? NO_NEWS;
     this.#toldAt = clock.now();
     await membership.api().call(heartbeat, {
       version,
@@ -198,9 +197,15 @@ class Heart implements Presence {
       ended: news.ended,
       gone: all ? this.#targets.gone(served) : [],
     });
-    if (all) this.#targets.heard(served);
-    if (isGoodbye) this.#leaving = 'told';
     sessions?.told(news);
+    if (!all) return;
+    this.#targets.heard(served);
+    if (isGoodbye) this.#leaving = 'told';
+  }
+
+  #served(record: HostRecord): readonly Resource[] {
+    this.#isStale = false;
+    return this.#leaving === 'told' ? [] : this.#options.resources(record);
   }
 }
 
