@@ -1,8 +1,11 @@
 // What an admin_user can do, before it is asked to: each missing right with the statement that gives it. Reads only.
+import { GatehouseError } from '#core/errors/error.ts';
+import { codeOf } from './account.ts';
 import type { AdminConnection, Row } from './admin-connection.ts';
 import type { ProvisionFinding, ProvisionRequest } from './contract.ts';
 import { MARK_ROLE, quoteName } from './names.ts';
 
+const FORBIDDEN = '42501';
 const OLDEST = 120_000;
 /** From here on who may create roles may only grant those that were granted to them with ADMIN OPTION. */
 const STRICT = 160_000;
@@ -92,4 +95,28 @@ async function grantable(
 
 function finding(ok: boolean, what: string, remedy: string): ProvisionFinding {
   return ok ? { ok, what } : { ok, what, remedy };
+}
+
+/** What is not there; looked up once something failed. */
+export async function missingRights(
+  admin: AdminConnection,
+  request: ProvisionRequest,
+): Promise<readonly ProvisionFinding[]> {
+  try {
+    return (await probe(admin, request)).filter(({ ok }) => !ok);
+  } catch {
+    return [];
+  }
+}
+
+export function explained(error: unknown, missing: readonly ProvisionFinding[]): GatehouseError {
+  const text = error instanceof Error ? error.message : String(error);
+  const advice = missing.map(
+    ({ what, remedy }) => `not so: ${what}${remedy === undefined ? '' : ` (${remedy})`}`,
+  );
+  return new GatehouseError(
+    codeOf(error) === FORBIDDEN || missing.length > 0 ? 'INVALID_CONFIG' : 'UNAVAILABLE',
+    `the account could not be made: ${[text, ...advice].join('; ')}`,
+    { cause: error },
+  );
 }

@@ -11,7 +11,7 @@ import { activate, codeOf, deactivate, type Activation, type Ended } from './acc
 import { connectAdmin, type AdminConnection } from './admin-connection.ts';
 import type { DbProvisioner, ProvisionedUser, ProvisionFinding, ProvisionRequest } from './contract.ts';
 import { auroraWriter, isReplica, replicaRefused, writerOf } from './primary.ts';
-import { probe } from './probe.ts';
+import { explained, missingRights, probe } from './probe.ts';
 
 export interface DbProvisionerOptions {
   readonly clock: Clock;
@@ -22,7 +22,6 @@ export interface DbProvisionerOptions {
 
 type Db = Resource<DbSpec>;
 
-const FORBIDDEN = '42501';
 /** What the end of the process waits for accounts to be taken away. */
 const CLOSE_MS = 1500;
 const END_MS = 15_000;
@@ -46,16 +45,20 @@ class Provisioner implements DbProvisioner {
 
   async open(db: Db, request: ProvisionRequest, signal: AbortSignal): Promise<ProvisionedUser> {
     const { connector, emit } = this.#options;
+    const usesIam = connector.typeOf(db) === 'rds';
+    /** Whether it was made is not known when the connection is cut meanwhile. */
+    let maybe: ProvisionedUser | undefined;
     try {
-      const primary = await this.#onPrimary(db, request, signal, async (admin, at) => {
-        const change: Activation = { ...request, usesIam: connector.typeOf(db) === 'rds' };
-        await this.#activate(admin, change, request);
-        return at;
+      const made = await this.#onPrimary(db, request, signal, async (admin, primary) => {
+        maybe = this.#provisioned(primary, db, request);
+        await this.#activate(admin, { ...request, usesIam }, request, () => (maybe = undefined));
+        if (primary !== db) await this.#awaitReplica(db, request, signal);
+        return maybe;
       });
-      if (primary !== db) await this.#awaitReplica(db, request, signal);
       emit({ event: 'db.user.create', ...this.#facts(db, request), success: true, db_roles: request.roles });
-      return this.#provisioned(primary, db, request);
+      return made;
     } catch (error) {
+      void maybe?.close();
       const message = error instanceof Error ? error.message : String(error);
       emit({
         event: 'db.user.create',
@@ -198,12 +201,19 @@ class Provisioner implements DbProvisioner {
     }
   }
 
-  async #activate(admin: AdminConnection, change: Activation, request: ProvisionRequest): Promise<void> {
+  /** `onRefused` when nothing was changed for sure. */
+  async #activate(
+    admin: AdminConnection,
+    change: Activation,
+    request: ProvisionRequest,
+    onRefused: () => void,
+  ): Promise<void> {
     try {
       await admin.transaction(() => activate(admin, change));
     } catch (error) {
-      if (error instanceof GatehouseError) throw error;
-      throw explained(error, await missingRights(admin, request));
+      const isAnswer = error instanceof GatehouseError || /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '');
+      if (isAnswer) onRefused();
+      throw error instanceof GatehouseError ? error : explained(error, await missingRights(admin, request));
     }
   }
 
@@ -219,30 +229,6 @@ class Provisioner implements DbProvisioner {
       db_name: database,
     };
   }
-}
-
-/** Looked up once something failed. */
-async function missingRights(
-  admin: AdminConnection,
-  request: ProvisionRequest,
-): Promise<readonly ProvisionFinding[]> {
-  try {
-    return (await probe(admin, request)).filter(({ ok }) => !ok);
-  } catch {
-    return [];
-  }
-}
-
-function explained(error: unknown, missing: readonly ProvisionFinding[]): GatehouseError {
-  const text = error instanceof Error ? error.message : String(error);
-  const advice = missing.map(
-    ({ what, remedy }) => `not so: ${what}${remedy === undefined ? '' : ` (${remedy})`}`,
-  );
-  return new GatehouseError(
-    codeOf(error) === FORBIDDEN || missing.length > 0 ? 'INVALID_CONFIG' : 'UNAVAILABLE',
-    `the account could not be made: ${[text, ...advice].join('; ')}`,
-    { cause: error },
-  );
 }
 
 const ACTIONS: Readonly<Record<Ended, string | undefined>> = {
