@@ -77,6 +77,7 @@ export function makeTestView(clock: Clock, name = 'test.example.com'): TestView 
     proxy: (id) => proxies.get(id),
     sessions: () => [],
     session: () => undefined,
+    hasWebSession: () => false,
     dbServers: () => targets.dbServers.all(),
     dbServersOf: (target) => targets.dbServers.of(target),
     appServers: () => targets.appServers.all(),
