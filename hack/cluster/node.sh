@@ -198,7 +198,8 @@ restart_apiserver() {
   for pid in "${!names[@]}"; do
     [ "${names[$pid]}" = kube-apiserver ] || continue
     unset "names[$pid]"
-    kill "$pid"
+    # Outright: it would wait a minute for watches to end.
+    kill -KILL "$pid"
     while kill -0 "$pid" 2>/dev/null; do wait "$pid" || true; done
   done
   start_apiserver

@@ -27,6 +27,10 @@ export interface RdsFrontOptions {
   readonly server: Pick<TestPostgres, 'port' | 'socketDir'>;
   readonly region: string;
   readonly keys: ReadonlyMap<string, StsKeys>;
+  /** Where it listens, for pods; default: loopback. */
+  readonly address?: string;
+  /** What it is called besides localhost. */
+  readonly name?: string;
   /** Milliseconds that its clock is ahead. */
   readonly skewMs?: () => number;
 }
@@ -41,7 +45,7 @@ export async function startRdsFront(options: RdsFrontOptions): Promise<RdsFront>
     selfSignedServer({
       privateKey,
       commonName: 'rds',
-      dnsNames: ['localhost'],
+      dnsNames: ['localhost', ...(options.name === undefined ? [] : [options.name])],
       ipAddresses: ['127.0.0.1'],
       notBefore: Date.now() - 60_000,
       notAfter: Date.now() + 3_600_000,
@@ -110,7 +114,7 @@ export async function startRdsFront(options: RdsFrontOptions): Promise<RdsFront>
     return checks.find(([isGood]) => !isGood)?.[1];
   }
 
-  server.listen(0, '127.0.0.1');
+  server.listen(0, options.address ?? '127.0.0.1');
   await once(server, 'listening');
   const front: RdsFront = {
     port: (server.address() as AddressInfo).port,

@@ -3,12 +3,21 @@
 import { connect } from 'node:tls';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { AWS_ACCOUNT, AWS_REGION, RDS_HOST, startPodsAws, type PodsAws } from '#test/kit/aws-for-pods.ts';
+import {
+  AWS_ACCOUNT,
+  AWS_REGION,
+  BUCKET,
+  RDS_HOST,
+  startPodsAws,
+  type PodsAws,
+} from '#test/kit/aws-for-pods.ts';
 import { must } from '#test/kit/cluster.ts';
 import { startEksWebhook, type EksWebhook } from '#test/kit/eks-webhook.ts';
 import { whyNoCluster } from '#test/kit/kube-cluster.ts';
 import { KUBE_START_MS } from '#test/kit/kube-programs.ts';
 import { motoPrograms } from '#test/kit/moto.ts';
+import { startPostgres, type TestPostgres } from '#test/kit/postgres.ts';
+import { startRdsFront, type RdsFront } from '#test/kit/rds-front.ts';
 import { until } from '#test/kit/until.ts';
 import { openKubeHouse, phase, READY_MS, type KubeHouse, type KubeJson } from './house.ts';
 import type { KubePerson } from './people.ts';
@@ -28,6 +37,8 @@ const whyNot =
     : whyNoCluster();
 let house: KubeHouse;
 let aws: PodsAws;
+let postgres: TestPostgres;
+let rds: RdsFront;
 let alice: KubePerson;
 let webhook: EksWebhook | undefined;
 let authToken: string;
@@ -48,12 +59,21 @@ beforeAll(async () => {
       subject: `system:serviceaccount:${namespace}:${AGENT}`,
     },
   });
+  postgres = await startPostgres();
+  postgres.sql('create role reader login; create table story (text text); grant all on story to reader');
+  rds = await startRdsFront({
+    server: postgres,
+    region: AWS_REGION,
+    keys: aws.keys,
+    address: cluster.hostAddress ?? '',
+    name: RDS_HOST,
+  });
   await house.apply(
     {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: { name: 'aws-ca' },
-      stringData: { 'ca.pem': aws.authority },
+      stringData: { 'ca.pem': `${aws.authority}${rds.authority}` },
     },
     {
       apiVersion: 'gatehouse.dev/v1',
@@ -76,11 +96,13 @@ beforeAll(async () => {
 
 afterEach(async ({ task }) => {
   if (task.result?.state !== 'fail' || whyNot !== undefined) return;
-  console.error(await house.explain(), aws.refused, aws.front.refused);
+  console.error(await house.explain(), aws.refused, aws.front.refused, rds.refused);
 });
 afterAll(async () => {
   if (whyNot !== undefined) return;
   await webhook?.close();
+  await rds?.close();
+  await postgres?.stop();
   await aws?.close();
   await house?.close();
 }, READY_MS);
@@ -89,7 +111,14 @@ afterAll(async () => {
 const values = (more: object): Parameters<KubeHouse['installAgent']>[1] => ({
   roles: 'app,db',
   apps: [{ name: APP, uri: 'https://console.aws.amazon.com/ec2/v2/home' }],
-  databases: [{ name: 'orders', protocol: 'postgres', uri: `${RDS_HOST}:5432` }],
+  databases: [
+    {
+      name: 'orders',
+      protocol: 'postgres',
+      uri: `${RDS_HOST}:${rds.port}`,
+      tls: { ca_cert_file: '/etc/gatehouse-tls-ca/ca.pem' },
+    },
+  ],
   serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': AGENT_ROLE } },
   hostAliases: [{ ip: house.cluster.hostAddress, hostnames: aws.names }],
   tls: { existingCASecretName: 'aws-ca' },
@@ -103,6 +132,22 @@ async function awsCli(...words: readonly string[]): Promise<string> {
 
 async function callerArn(): Promise<string> {
   return (JSON.parse(await awsCli('sts', 'get-caller-identity')) as { Arn: string }).Arn;
+}
+
+/** What psql prints of it, through the cluster, with an AWS token of the agent as its password there. */
+async function psql(text: string): Promise<string> {
+  const words = [
+    'db',
+    'connect',
+    '--db-user=reader',
+    '--db-name=postgres',
+    'orders',
+    '--',
+    '-AtqX',
+    '-c',
+    text,
+  ];
+  return must(await alice.gate(...words)).trim();
 }
 
 /** The console as a program opens it, by its certificate: the head of the answer. */
@@ -119,7 +164,7 @@ async function openConsole(): Promise<string> {
     cert: readFileSync(cert),
     key: readFileSync(key),
   });
-  socket.end(`GET / HTTP/1.1\r\nHost: ${APP}\r\nConnection: close\r\n\r\n`);
+  socket.write(`GET / HTTP/1.1\r\nHost: ${APP}\r\nConnection: close\r\n\r\n`);
   let text = '';
   for await (const part of socket) text += String(part);
   return text;
@@ -156,8 +201,8 @@ test(
   'ok: the aws program and the console work through it, and what was done is on record',
   async (context) => {
     if (whyNot !== undefined) context.skip(whyNot);
-    await awsCli('s3api', 'create-bucket', '--bucket=story');
-    expect(await awsCli('s3api', 'list-buckets')).toContain('story');
+    await awsCli('s3api', 'create-bucket', `--bucket=${BUCKET}`);
+    expect(await awsCli('s3api', 'list-buckets')).toContain(BUCKET);
     const answer = await openConsole();
     expect(answer).toMatch(/^HTTP\/1\.1 (200|302) /);
     expect(answer).toContain('https://signin.aws.amazon.com/federation?Action=login');
@@ -175,6 +220,36 @@ test(
           events.some(
             (one) => one.aws_service === service && one.user === 'alice' && one.aws_role_arn === PEOPLE_ROLE,
           ),
+        );
+      },
+      READY_MS,
+    );
+  },
+  STORY_MS,
+);
+
+test(
+  'ok: psql works through it, by a token that the database checks as AWS does; each query is on record',
+  async (context) => {
+    if (whyNot !== undefined) context.skip(whyNot);
+    expect(await psql('select current_user')).toBe('reader');
+    await psql("insert into story values ('from the story')");
+    expect(postgres.sql('select text from story')).toBe('from the story');
+    expect(rds.refused).toEqual([]);
+    // Of the same token, as long as it lives.
+    expect(new Set(rds.tokens).size).toBe(1);
+    await until(
+      'the audit log has it',
+      async () => {
+        const words = ['--type=db.session.query', '--limit=1000', '--format=json'];
+        const events = JSON.parse(await house.gatectl('audit', 'ls', ...words)) as {
+          user: string;
+          db_user: string;
+          db_query: string;
+        }[];
+        return events.some(
+          (one) =>
+            one.user === 'alice' && one.db_user === 'reader' && one.db_query.includes('from the story'),
         );
       },
       READY_MS,
@@ -205,6 +280,8 @@ test(
       READY_MS,
     );
     await until('it serves', async () => (await callerArn().catch(() => '')).includes('/alice'), READY_MS);
+    expect(await psql('select count(*) from story')).toBe('1');
+    expect(rds.refused).toEqual([]);
     const after = await house.read(`secret/${AGENT}-0-state`);
     expect(after.data?.['host_id']).toBe(before.data?.['host_id']);
     expect(new Set(aws.taken.map(({ keyId }) => keyId)).size).toBe(2);
