@@ -60,7 +60,7 @@ test.each([
   expect(law([file(path, text)])).toEqual([]);
 });
 
-const TOOLS = ['node', 'oxfmt', 'oxlint', 'typescript', '@types/node', '@types/node-forge'];
+const TOOLS = ['node', 'oxfmt', 'oxlint', 'typescript', '@types/node', '@types/node-forge', '@types/pg'];
 
 test('ok: package.json names exact versions, and every package has an owner or is a tool', () => {
   const all = { ...manifest.dependencies, ...manifest.devDependencies };

@@ -8,11 +8,12 @@ const PREFIX = 'gatehouse ';
 /** Longer than it takes to connect. */
 const FRESH_SECONDS = 60;
 const MOST = 100;
+const MAX_COMMENT = 16 * 1024;
 const SESSION = /^[0-9a-f-]{36}$/;
 
 /** Those that are still fresh; nothing for a comment that is not ours. */
 export function readMarks(comment: string | null, now: number): Marks {
-  if (comment === null || !comment.startsWith(PREFIX)) return new Map();
+  if (comment === null || comment.length > MAX_COMMENT || !comment.startsWith(PREFIX)) return new Map();
   const marks = comment
     .slice(PREFIX.length)
     .split(' ')
@@ -24,7 +25,10 @@ export function readMarks(comment: string | null, now: number): Marks {
 }
 
 export function writeMarks(marks: Marks): string {
-  return `${PREFIX}${[...marks].map(([session, at]) => `${session}=${at}`).join(' ')}`.trimEnd();
+  return `${PREFIX}${[...marks]
+    .slice(-MOST)
+    .map(([session, at]) => `${session}=${at}`)
+    .join(' ')}`.trimEnd();
 }
 
 export function withMark(marks: Marks, session: string, now: number): Marks {
