@@ -8,6 +8,7 @@ import { openChunkedDecoder, type ChunkedDecoder } from '#core/aws/chunked.ts';
 import { headerOf, type AwsRequest } from '#core/aws/canonical.ts';
 import { awsFault } from '#core/aws/fault.ts';
 import type { VerifiedSignature } from '#core/aws/sigv4-verify.ts';
+import { pour } from '#wire/pour.ts';
 import { splice } from '#wire/splice.ts';
 import type { HttpPool } from '../target/http-pool.ts';
 import { holdBody } from './held-body.ts';
@@ -118,7 +119,7 @@ async function exchange({ to, body, request, response, pool }: Exchange): Promis
       if (isWanted) response.writeContinue();
       else body.resume();
     }
-    const sent = pipeline(body, outgoing);
+    const sent = pour(body, outgoing);
     // An answer may come before all was sent, and then what is left of the body is nobody's.
     const answer = await Promise.race([answered, sent.then(() => answered)]).catch(async (error: unknown) => {
       await sent.catch(() => undefined);
@@ -157,7 +158,7 @@ function unreachable(cause: unknown): Error {
 
 async function giveBack(answer: IncomingMessage, response: ServerResponse): Promise<void> {
   response.writeHead(answer.statusCode ?? 502, answer.statusMessage, withoutHops(answer.rawHeaders));
-  await pipeline(answer, response);
+  await pour(answer, response);
 }
 
 const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'expect']);

@@ -2,7 +2,7 @@
 // back as it comes. Nothing is followed, nothing is kept.
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+
 import { headerOf, type AwsRequest, type HeaderPair } from '#core/aws/canonical.ts';
 import { encodedLength, openChunkedEncoder, type ChunkedEncoder } from '#core/aws/chunked-encode.ts';
 import { openChunkedDecoder } from '#core/aws/chunked.ts';
@@ -11,6 +11,7 @@ import { payloadText } from '#core/aws/payload.ts';
 import { HMAC_ALGORITHM, presignRequest, signRequest, type SignedRequest } from '#core/aws/sigv4.ts';
 import type { Clock, Timer } from '#core/clock.ts';
 import { isCode } from '#core/errors/error.ts';
+import { pour } from '#wire/pour.ts';
 import type { AwsCredentials } from '../../aws/credentials.ts';
 import type { SigningWanted } from './destination.ts';
 import type { AwsDialer } from './endpoints.ts';
@@ -137,7 +138,7 @@ export async function exchangeWithAws(exchange: Exchange, body: RequestBody): Pr
   const status = answer.statusCode ?? 502;
   response.sendDate = false;
   response.writeHead(status, answer.statusMessage, answerHeaders(answer.rawHeaders));
-  await pipeline(answer, response);
+  await pour(answer, response);
   if (body.stream !== undefined && !request.complete) request.destroy();
   return status;
 }
@@ -187,7 +188,7 @@ async function send(body: Readable, outgoing: ClientRequest, { request, seen }: 
   // A body that is written anew tells of its pieces itself: a second reader would take them away.
   if (body === request) request.on('data', seen);
   try {
-    await pipeline(body, outgoing);
+    await pour(body, outgoing);
   } finally {
     request.off('data', seen);
   }
