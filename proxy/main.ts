@@ -23,7 +23,7 @@ import { ListenBounds, openListener, type Listener } from './listen/listener.ts'
 import { Origins } from './listen/origin.ts';
 import { openMemberDoor } from './listen/tls/member-door.ts';
 import { openWebCertificates, type WebCertificates } from './listen/tls/web-certificates.ts';
-import { acceptOnWebPort, acceptSshOn, acceptSshStream } from './listen/web-port.ts';
+import { acceptOnWebPort, acceptSshOn, acceptSshStream, type AppClients } from './listen/web-port.ts';
 import { openProxyRecordings, type ProxyRecordings } from './record/recordings.ts';
 import { openSshDoor, type SshDoor } from './ssh/door.ts';
 import { openTargetDoors, type TargetDoors } from './target/doors.ts';
@@ -113,7 +113,7 @@ async function open(
     if (known.addresses === undefined) throw new GatehouseError('UNAVAILABLE', 'the proxy is starting');
     return known.addresses;
   };
-  const web = await openWebSide(options, onClose, {
+  const { web, apps } = await openWebSide(options, onClose, {
     doors,
     endsTls: certificates !== undefined,
     addresses,
@@ -126,7 +126,9 @@ async function open(
       clock,
       log,
       web,
-      certificate: certificates === undefined ? undefined : (name) => certificates.pick(name),
+      certificate:
+        certificates === undefined ? undefined : (name, authorities) => certificates.pick(name, authorities),
+      appClients: appClientsOf(apps, view),
       publicAddress: () => addresses().publicAddrs[0] ?? addresses().web,
     }),
   });
@@ -163,7 +165,7 @@ async function openWebSide(
   options: ProxyOptions,
   onClose: (closer: () => unknown) => void,
   { doors, endsTls, addresses, notReady }: WebSide,
-): Promise<AppDoor> {
+): Promise<{ readonly web: AppDoor; readonly apps: AppOrigins }> {
   const { clock, log, view, config } = options;
   const { origins, authDoor, upgrades, targets } = doors;
   const trustsForwardedFor = config.trustXForwardedFor;
@@ -194,7 +196,17 @@ async function openWebSide(
     reach: (app, caller) => reachTarget(targets.router, { ...caller, service: 'app', target: app }),
   });
   onClose(() => door.close());
-  return door;
+  return { web: door, apps };
+}
+
+/** Browsers are asked for a certificate there as well; they have none of this cluster, and show none. */
+function appClientsOf(apps: AppOrigins, view: ClusterView): AppClients {
+  return {
+    at(serverName) {
+      const app = apps.appAt(serverName.toLowerCase()) ?? '';
+      return app === '' ? undefined : { app, authorities: view.tlsAuthorities('user') };
+    },
+  };
 }
 
 /** Whoever calls auth or a page through a proxy that drains has so long; they connect again by themselves. */

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
 import { AUTH_PROTOCOL } from '#core/api/web.ts';
 import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/errors/error.ts';
 import type { Log } from '#core/log.ts';
 import { PROXY_SSH_PROTOCOL } from '#wire/proxy-request.ts';
 import type { AuthDoor } from './auth-door.ts';
@@ -32,13 +33,22 @@ export interface WebPortOptions {
   };
   readonly authDoor: Pick<AuthDoor, 'accept'>;
   readonly memberDoor: MemberDoor;
-  readonly targets: Pick<TargetDoors, 'tls' | 'postgres'>;
+  readonly targets: Pick<TargetDoors, 'tls' | 'postgres' | 'shown'>;
+  /** Host names of applications, where programs may show a certificate in place of a cookie. */
+  readonly appClients: AppClients;
   /** `serverName` as TLS had it. */
   readonly web: { accept(socket: Socket, serverName?: string): void };
   /** The certificate for a name that a client asks for; undefined where something in front ends TLS. */
-  readonly certificate: ((serverName: string) => SecureContext | undefined) | undefined;
+  readonly certificate:
+    | ((serverName: string, authorities?: readonly string[]) => SecureContext | undefined)
+    | undefined;
   /** `host:port` to come back to with TLS. */
   readonly publicAddress: () => string;
+}
+
+export interface AppClients {
+  /** The application at this name, and who signs certificates for it (PEM); undefined for all other names. */
+  at(serverName: string): { readonly app: string; readonly authorities: readonly string[] } | undefined;
 }
 
 /** By then an SSH client has logged in, or was sent away. */
@@ -117,19 +127,24 @@ async function acceptWeb(
   socket: Socket,
   origin: Origin,
   { serverName, settled }: { readonly serverName: string; readonly settled: () => void },
-  { certificate, clock, log, origins, web }: WebPortOptions,
+  { certificate, clock, log, origins, web, appClients, targets }: WebPortOptions,
 ): Promise<void> {
-  const secureContext = certificate?.(serverName);
-  if (secureContext === undefined) {
-    log.debug({ address: origin.remoteAddress }, 'a connection is refused: TLS ends in front of this proxy');
-    socket.destroy();
-    return;
-  }
   try {
+    const asked = appClients.at(serverName);
+    const secureContext = certificate?.(serverName, asked?.authorities);
+    if (secureContext === undefined) {
+      throw new GatehouseError('UNAVAILABLE', 'TLS ends in front of this proxy');
+    }
     origins.remember(socket, origin, settled);
-    web.accept(await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'] }, clock), serverName);
+    // Which certificate it is, is looked at above TLS, where the answer can say what is wrong.
+    const asks = asked === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+    const tls = await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'], ...asks }, clock);
+    if (asked !== undefined && tls.getPeerX509Certificate() !== undefined)
+      targets.shown(tls, origin, settled, asked.app);
+    else web.accept(tls, serverName);
   } catch (error) {
     log.debug({ err: error, address: origin.remoteAddress }, 'a connection is refused');
+    socket.destroy();
   }
 }
 

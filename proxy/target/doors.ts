@@ -7,6 +7,7 @@
 //   CancelRequest ─▶ the agents it can be meant for      StartupMessage in clear ─▶ refused
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { HostRecord } from '#client/credentials.ts';
 import type { Clock, Timer } from '#core/clock.ts';
@@ -45,6 +46,8 @@ export interface TargetDoors {
   readonly router: TargetRouter;
   /** Owns the socket, whose TLS is still to be spoken. `settled` as in listener.ts. */
   tls(socket: Socket, origin: Origin, settled: () => void, service: TargetService): void;
+  /** A client that showed a certificate at the host name of this application. Owns the stream. */
+  shown(stream: TLSSocket, origin: Origin, settled: () => void, app: string): void;
   /** The same for a socket with the first packet of a PostgreSQL client still in it. */
   postgres(socket: Socket, origin: Origin, settled: () => void, asks: PostgresAsks): void;
   /** Connections of people whose certificates were good. */
@@ -124,6 +127,15 @@ class Doors implements TargetDoors {
       case 'startup':
         answerAndEnd(socket, refusedInClear(), this.#options.clock);
     }
+  }
+
+  shown(stream: TLSSocket, origin: Origin, settled: () => void, app: string): void {
+    void this.#serve(stream, 'app', origin, () => {
+      const proven = this.#doors.app.identify(stream);
+      settled();
+      requireAppOf(proven.identity, app);
+      return proven;
+    });
   }
 
   close(): void {
@@ -230,6 +242,16 @@ function ended(link: TargetLink, client: Duplex): Promise<void> {
     far.once('end', () => far.destroy());
     far.once('close', () => resolve());
   });
+}
+
+/** ACCESS_DENIED for a certificate that is for another application than the one that is asked. */
+function requireAppOf(identity: UserIdentity, app: string): void {
+  const named = identity.route_to_app?.name;
+  if (named === app) return;
+  throw new GatehouseError(
+    'ACCESS_DENIED',
+    `this certificate is ${named === undefined ? 'for no application' : `for the application ${named}`}; get one with \`gate apps login\``,
+  );
 }
 
 /** ACCESS_DENIED for a certificate that is for no target. */

@@ -2,10 +2,12 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { GatehouseError } from '#core/errors/error.ts';
-import { WEB_TLS } from './settings.ts';
+import { MEMBER_TLS, WEB_TLS } from './settings.ts';
 
 export interface Keypair {
   readonly context: SecureContext;
+  /** The same, for a handshake that asks for a certificate of one of these authorities (PEM). */
+  asking(authorities: readonly string[]): SecureContext;
   /** In lower case; may begin with `*.`. */
   readonly names: readonly string[];
   readonly notAfter: number;
@@ -26,9 +28,24 @@ export function readKeypair(keyPem: string, certPem: string, where: string): Key
   );
   return {
     context,
+    asking: remembered((ca) =>
+      createSecureContext({ ...MEMBER_TLS, key: keyPem, cert: certPem, ca: [...ca] }),
+    ),
     names: namesOf(certificate),
     notAfter: Date.parse(certificate.validTo),
     isSelfSigned: certificate.issuer === certificate.subject,
+  };
+}
+
+/** Made once for each set of authorities, which seldom changes. */
+function remembered(
+  make: (authorities: readonly string[]) => SecureContext,
+): (authorities: readonly string[]) => SecureContext {
+  let last: { readonly of: string; readonly context: SecureContext } | undefined;
+  return (authorities) => {
+    const of = authorities.join('');
+    if (last?.of !== of) last = { of, context: make(authorities) };
+    return last.context;
   };
 }
 

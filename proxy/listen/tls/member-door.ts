@@ -47,6 +47,8 @@ export interface MemberStream {
 export interface MemberDoor {
   /** Owns the socket until it returns. UNAUTHENTICATED when there is no TLS, UNAVAILABLE before the proxy has joined. */
   handshake(socket: Socket): Promise<MemberStream>;
+  /** Of a connection whose handshake was done elsewhere, and asked for a certificate; throws as `accept`. */
+  identify(stream: TLSSocket): Omit<ProvenUser, 'stream'>;
   /** Owns the socket. UNAUTHENTICATED without a certificate, CERTIFICATE_INVALID with one that is not a user's of this cluster. */
   accept(socket: Socket): Promise<ProvenUser>;
 }
@@ -84,6 +86,7 @@ export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
   };
   return {
     handshake,
+    identify: (stream) => identify(stream, certificates, view, clock.now()),
     async accept(socket) {
       const { stream, identify: prove } = await handshake(socket);
       try {

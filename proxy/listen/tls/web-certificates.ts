@@ -23,8 +23,8 @@ export interface WebCertificatesOptions {
 }
 
 export interface WebCertificates {
-  /** For the name that a client asks for; empty for none. */
-  pick(serverName: string): SecureContext | undefined;
+  /** For the name that a client asks for; empty for none. With authorities: for a handshake that asks for a certificate of theirs. */
+  pick(serverName: string, authorities?: readonly string[]): SecureContext | undefined;
   /** True when browsers will warn: nobody but the proxy itself vouches for the pair. */
   readonly isSelfSigned: boolean;
   /** Looks at the files now. */
@@ -72,8 +72,9 @@ class FileCertificates implements WebCertificates {
     return this.#pairs.every((pair) => pair.isSelfSigned);
   }
 
-  pick(serverName: string): SecureContext | undefined {
-    return pickKeypair(this.#pairs, serverName)?.context;
+  pick(serverName: string, authorities?: readonly string[]): SecureContext | undefined {
+    const pair = pickKeypair(this.#pairs, serverName);
+    return authorities === undefined ? pair?.context : pair?.asking(authorities);
   }
 
   async reload(): Promise<void> {

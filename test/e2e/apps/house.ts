@@ -32,6 +32,8 @@ export interface AppHouse {
 
 export interface Ask extends Pick<RequestOptions, 'method' | 'headers' | 'path'> {
   readonly client?: TestClient;
+  /** The certificate is shown at the host name of the application, as curl does. */
+  readonly isPlain?: boolean;
   readonly body?: string | Buffer;
 }
 
@@ -134,24 +136,20 @@ function refuseAll() {
 }
 
 function send(port: number, ca: string, host: string, ask: Ask): Promise<Answer> {
-  const { client, body, headers, ...rest } = ask;
+  const { client, isPlain = false, body, headers, ...rest } = ask;
+  const pair = client === undefined ? {} : { cert: client.certificate, key: client.privateKey };
+  const isByName = client === undefined || isPlain;
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
       {
         host: '127.0.0.1',
         port,
-        servername: client === undefined ? host : PROXY_HOST,
+        servername: isByName ? host : PROXY_HOST,
         headers: { host: `${host}:${port}`, ...(headers as object) },
         agent: false,
         ...rest,
-        ...(client === undefined
-          ? { rejectUnauthorized: false }
-          : {
-              ca,
-              cert: client.certificate,
-              key: client.privateKey,
-              ALPNProtocols: ['gatehouse-app'],
-            }),
+        ...pair,
+        ...(isByName ? { rejectUnauthorized: false } : { ca, ALPNProtocols: ['gatehouse-app'] }),
       },
       (response) => {
         const parts: Buffer[] = [];

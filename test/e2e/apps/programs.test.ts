@@ -117,6 +117,34 @@ describe('with a certificate', () => {
     expect(discovery['jwks_uri']).toBe(`${discovery['issuer']}/.well-known/jwks.json`);
   });
 
+  it('ok: S12 as curl shows it, at the host name of the application', async () => {
+    const client = await house.person('wiki');
+    const answer = await house.ask(wiki, { client, isPlain: true, path: '/page' });
+    expect([answer.status, heard(answer.text).url]).toEqual([200, '/page']);
+    const without = await house.ask(wiki, { path: '/page' });
+    expect(without.status).toBe(401);
+  });
+
+  it('refuses: S12 S8 certificates for something else, of somebody else, or of another time', async () => {
+    const other = await house.ask(wiki, { client: await house.person('other'), isPlain: true });
+    expect([other.status, other.text]).toEqual([403, expect.stringContaining('for the application other')]);
+    const whole = await house.ask(wiki, {
+      client: await house.auth.issueUser('joe', ['web']),
+      isPlain: true,
+    });
+    expect([whole.status, whole.text]).toEqual([403, expect.stringContaining('for no application')]);
+    const stranger = await house.ask(wiki, {
+      client: await house.auth.issueUser('joe', ['web'], { signedBy: 'host' }),
+      isPlain: true,
+    });
+    expect(stranger.status).toBe(401);
+    await house.auth.put('lock', 'l1', { target: { user: 'joe' } });
+    await until('the lock counts', async () => {
+      const answer = await house.ask(wiki, { client: await house.person('wiki'), isPlain: true });
+      return answer.status === 403;
+    });
+  });
+
   it('ok: redirects stay at the public address; cookies of ours are not the application’s to set', async () => {
     const { headers } = await house.ask(wiki, { client: await house.person('wiki'), path: '/redirect' });
     expect(headers.location).toBe('/there?x=1');
