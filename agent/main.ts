@@ -28,7 +28,8 @@ export interface AgentOptions {
   /** Of a host with the roles of its services; the caller closes it, after the agent. */
   readonly membership: Pick<Membership, 'joined' | 'record' | 'api'>;
   readonly view: ClusterView;
-  readonly audit: Pick<AuditSender, 'emit'>;
+  /** `filled` is left out where events are kept without end. */
+  readonly audit: Pick<AuditSender, 'emit'> & Partial<Pick<AuditSender, 'filled'>>;
   /** Where sessions are announced. */
   readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;

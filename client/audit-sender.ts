@@ -34,6 +34,11 @@ export interface AuditSender {
   flush(): Promise<void>;
   /** Events of this process that auth does not have, and those that were lost. */
   status(): { readonly pending: number; readonly lost: number; readonly failing?: string };
+  /**
+   * Share of the room for waiting events that is taken, 0 to 1: who can make events as fast as they like waits before it is
+   * full, when events would be lost. Cheap enough to be asked for each event.
+   */
+  readonly filled: number;
   /** Keeps what is left on disk, after a second in which auth may take it. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -81,6 +86,10 @@ class SpoolingSender implements AuditSender {
 
   status(): { readonly pending: number; readonly lost: number; readonly failing?: string } {
     return this.#outbox.status();
+  }
+
+  get filled(): number {
+    return this.#outbox.filled;
   }
 
   close(): Promise<void> {

@@ -35,7 +35,7 @@ export interface TargetsOptions {
   readonly membership: Pick<Membership, 'record' | 'api'>;
   /** Ready. */
   readonly view: ClusterView;
-  readonly audit: { emit(event: TargetEvent): void };
+  readonly audit: { emit(event: TargetEvent): void; readonly filled?: number };
   readonly recordings: Pick<Recordings, 'record'>;
   readonly sessions?: LiveSessions | undefined;
   readonly dataDir: string;
@@ -132,6 +132,7 @@ function groundOf(options: TargetsOptions): Omit<TargetGround, 'guard'> {
     membership,
     view,
     emit: quietEvents({ clock, emit: (event) => audit.emit(event) }),
+    auditFilled: () => audit.filled ?? 0,
     record: (request) => recordings.record({ ...request, byProxy: false }),
     sessions,
     environment,

@@ -75,6 +75,11 @@ export class Outbox {
     return this.#batches[0];
   }
 
+  /** Share of the room for waiting events that is taken, 0 to 1. Costs nothing. */
+  get filled(): number {
+    return this.#bytes / this.#options.maxBytes;
+  }
+
   status(): { readonly pending: number; readonly lost: number; readonly failing?: string } {
     const pending = this.#batches.reduce((sum, batch) => sum + batch.count, 0);
     const failing = this.#failure?.message;

@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { CLIENT, SERVER } from '#wire/postgres/protocol.ts';
 import { MessageScanner } from '#wire/postgres/scanner.ts';
 import { errorMessage, message, readyForQuery, uint32 } from '#wire/postgres/write.ts';
+import { FakeClock } from '#test/kit/clock.ts';
 import { Live } from './live.ts';
 import type { QueryResult, SeenQuery } from './seen-query.ts';
 import type { DbSessionEvents, SessionTotals } from './session-events.ts';
@@ -17,6 +18,8 @@ const READ_BYTES = 65_536;
 class ModelServer {
   /** Texts of what it ran, in order. */
   readonly ran: string[] = [];
+  /** How often it ran what SQL had prepared. */
+  ranOfSql = 0;
   readonly answers: Buffer[] = [];
   readonly #statements = new Map<string, string>();
   #isSkipping = false;
@@ -50,6 +53,7 @@ class ModelServer {
         const text = this.#statements.get(second);
         if (text === undefined) return this.#fail();
         this.ran.push(text);
+        if (text.startsWith('PREPARE')) this.ranOfSql++;
         this.answers.push(message(SERVER.bindComplete));
         return;
       }
@@ -90,6 +94,9 @@ interface Session {
   send(bytes: Buffer): void;
   deliver(count?: number): void;
   readonly client: Duplex;
+  readonly clock: FakeClock;
+  /** Share of the room for events. */
+  readonly audit: { filled: number };
   readonly live: Live;
 }
 
@@ -125,18 +132,23 @@ function openSession(): Session {
     malformed: (from: string) => void malformed.push(from),
     ended: (totals: SessionTotals) => void (session.totals = totals),
   } as unknown as DbSessionEvents;
+  const clock = new FakeClock();
+  const audit = { filled: 0 };
   const live = new Live({
     client,
     server: upstream,
     events,
     recorder: undefined,
-    now: () => 0,
+    clock,
+    auditFilled: () => audit.filled,
     onInput() {},
   });
   live.start();
   client.resume();
   return Object.assign(session, {
     live,
+    clock,
+    audit,
     // At once: a flowing stream would wait for the next turn.
     send: (bytes: Buffer) => void client.emit('data', bytes),
     deliver(count = Infinity) {
@@ -199,9 +211,11 @@ describe('what the server runs is on record', () => {
             expect(count(texts, one)).toBeGreaterThanOrEqual(count(ran, one));
           }
           expect(texts.length).toBeGreaterThanOrEqual(ran.length);
+          const unsure = texts.filter((what) => what.startsWith('(statement'));
+          expect(unsure.length).toBeGreaterThanOrEqual(session.server.ranOfSql);
         },
       ),
-      { numRuns: 600 },
+      { numRuns: 1000 },
     );
   });
 
@@ -271,6 +285,21 @@ describe('what the server runs is on record', () => {
     expect(seen[0]?.text).toHaveLength(READ_BYTES);
     expect(seen[0]?.cut).toMatch(/^100009 bytes, sha256 [0-9a-f]{64}$/);
   });
+});
+
+test('S35 ok: while auth is away and the room for events runs out, the client waits rather than the log', async () => {
+  const { client, audit, clock, send, server } = openSession();
+  await tick();
+  expect(client.isPaused()).toBe(false);
+  audit.filled = 0.6;
+  send(query('one'));
+  expect(client.isPaused()).toBe(true);
+  await clock.advance(200);
+  expect(client.isPaused()).toBe(true);
+  audit.filled = 0.4;
+  await clock.advance(200);
+  expect(client.isPaused()).toBe(false);
+  expect(server.ran).toEqual(['one']);
 });
 
 describe('S34 what is not the protocol', () => {

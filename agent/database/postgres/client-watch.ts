@@ -28,6 +28,7 @@ const MAX_READ_BYTES = 64 * 1024;
 const MAX_PORTALS = 1000;
 const NO_TYPES: readonly number[] = [];
 const IGNORED = -1;
+const PREPARES = /prepare/i;
 
 export class ClientWatch implements MessageListener {
   readonly #options: ClientWatchOptions;
@@ -126,6 +127,12 @@ export class ClientWatch implements MessageListener {
     const query = this.#seen({ text, cut: this.#takeHash() });
     this.#options.pending.query('query', query);
     this.#options.onQuery(query);
+    this.#doubtNames(text, query.cut);
+  }
+
+  /** PREPARE makes statements by name as Parse does; so does what executes it in a block. */
+  #doubtNames(text: string, cut: string | undefined): void {
+    if (cut !== undefined || PREPARES.test(text)) this.#options.pending.doubtNames();
   }
 
   #parse(bytes: Buffer, start: number, end: number, isWhole: boolean): void {
@@ -149,10 +156,12 @@ export class ClientWatch implements MessageListener {
       query = this.#seen({ text, cut, ...more });
       onQuery(query);
     }
-    if (query === undefined) {
-      query = this.#seen({ text: `(statement "${name}", which was not prepared by this protocol)`, ...more });
-      onQuery(query);
+    if (query === undefined || pending.isDoubted(name)) {
+      const unknown = this.#seen({ text: `(statement "${name}", perhaps as SQL prepared it)`, ...more });
+      query ??= unknown;
+      onQuery(unknown);
     }
+    for (const { query: text, cut } of definitions) this.#doubtNames(text, cut);
     this.#setPortal(bound.portal, query);
   }
 

@@ -24,7 +24,7 @@ import { DbSession } from './session.ts';
 
 export interface EngineGround extends Pick<
   TargetGround,
-  'clock' | 'log' | 'hostId' | 'hostname' | 'view' | 'guard' | 'emit' | 'record'
+  'clock' | 'log' | 'hostId' | 'hostname' | 'view' | 'guard' | 'emit' | 'auditFilled' | 'record'
 > {
   readonly connector: DbConnector;
   readonly provisioner: DbProvisioner;

@@ -1,6 +1,7 @@
 // A session whose client may send queries: both directions, the pace of its recording, and its end. Apart from session.ts,
 // which brings it so far.
 import type { Duplex } from 'node:stream';
+import type { Clock } from '#core/clock.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
 import type { PostgresError } from '#wire/postgres/server-messages.ts';
 import { errorMessage } from '#wire/postgres/write.ts';
@@ -15,10 +16,16 @@ export interface LiveOptions {
   readonly server: Duplex;
   readonly events: DbSessionEvents;
   readonly recorder: SessionRecorder | undefined;
-  now(): number;
+  readonly clock: Clock;
+  /** Share of the room for audit events that is taken. */
+  auditFilled(): number;
   /** The client sent something. */
   onInput(): void;
 }
+
+/** What is left is for the events of other sessions, and for the end of this one. */
+const MOST_FILLED = 0.5;
+const AUDIT_LOOK_MS = 200;
 
 export class Live {
   /** Resolves when nothing is passed on any more; the streams are still open. */
@@ -30,9 +37,10 @@ export class Live {
   readonly #relay: Relay;
   readonly #resolve: () => void;
   #isOver = false;
+  #isAwaitingAudit = false;
 
   constructor(options: LiveOptions) {
-    const { client, server, events, now, onInput } = options;
+    const { client, server, events, clock, onInput } = options;
     const pending = this.#pending;
     this.#options = options;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -44,8 +52,11 @@ export class Live {
     });
     this.#clientWatch = new ClientWatch({
       pending,
-      now,
-      onQuery: (query) => this.#paced(events.query(query)),
+      now: () => clock.now(),
+      onQuery: (query) => {
+        this.#paced(events.query(query));
+        if (options.auditFilled() > MOST_FILLED) this.#awaitAudit();
+      },
     });
     this.#relay = new Relay({
       client,
@@ -83,6 +94,18 @@ export class Live {
       sent: this.#relay.sent,
     });
     this.#resolve();
+  }
+
+  /** Auth is behind, or away: rather than lose events, the client waits. */
+  #awaitAudit(): void {
+    if (this.#isAwaitingAudit || this.#isOver) return;
+    this.#isAwaitingAudit = true;
+    this.#relay.hold();
+    this.#options.clock.after(AUDIT_LOOK_MS, () => {
+      this.#isAwaitingAudit = false;
+      if (this.#options.auditFilled() > MOST_FILLED) this.#awaitAudit();
+      this.#relay.release();
+    });
   }
 
   /** The recording is behind: the client waits. */

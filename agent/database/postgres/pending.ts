@@ -15,7 +15,7 @@ export interface Definition {
 type Step =
   | { readonly type: 'query' | 'function'; readonly query: SeenQuery }
   | { readonly type: 'execute'; readonly query: SeenQuery | undefined }
-  | { readonly type: 'parse'; readonly name: string; readonly definition: Definition }
+  | { readonly type: 'parse'; readonly name: string; readonly definition: Definition; readonly at: number }
   | { readonly type: 'close'; readonly name: string | undefined }
   | { readonly type: 'sync' }
   | { readonly type: 'copy-end' };
@@ -35,10 +35,14 @@ export class Pending {
   #isSkipping = false;
   /** The server reads COPY data, and passes over Sync. */
   #isCopying = false;
-  readonly #defined = new Map<string, Definition>();
+  readonly #defined = new Map<string, { readonly definition: Definition; readonly at: number }>();
   #definedCharacters = 0;
+  /** Steps so far, and how many there were when SQL may last have given a name to a statement; -1: never. */
+  #sent = 0;
+  #doubtedAt = -1;
   /** Since the last Sync. */
   readonly #batch = new Map<string, Definition | undefined>();
+  readonly #doubtedInBatch = new Set<string>();
 
   /** Whether the server owes an answer. */
   get isBusy(): boolean {
@@ -47,12 +51,13 @@ export class Pending {
 
   query(type: 'query' | 'function', query: SeenQuery): void {
     this.#push({ type, query });
-    this.#batch.clear();
+    this.#endBatch();
   }
 
   parse(name: string, definition: Definition): void {
-    this.#push({ type: 'parse', name, definition });
+    this.#push({ type: 'parse', name, definition, at: this.#sent });
     this.#batch.set(name, definition);
+    this.#doubtedInBatch.delete(name);
   }
 
   execute(query: SeenQuery | undefined): void {
@@ -66,7 +71,7 @@ export class Pending {
   }
 
   sync(): void {
-    this.#batch.clear();
+    this.#endBatch();
     if (this.#isCopying) return;
     this.#isSkipping = false;
     this.#steps.push(SYNC);
@@ -84,14 +89,9 @@ export class Pending {
       const definition = this.#batch.get(name);
       return definition === undefined ? [] : [definition];
     }
-    const found: Definition[] = [];
     const defined = this.#defined.get(name);
-    if (defined !== undefined) found.push(defined);
-    for (let n = this.#first; n < this.#steps.length; n++) {
-      const step = this.#steps[n];
-      if (step?.type === 'parse' && step.name === name) found.push(step.definition);
-    }
-    return found;
+    const asked = this.#unanswered(name);
+    return defined === undefined ? asked : [defined.definition, ...asked];
   }
 
   /** ParseComplete. */
@@ -103,7 +103,7 @@ export class Pending {
     // What is forgotten is shown by its name.
     if (this.#definedCharacters + size > MAX_STATEMENT_CHARACTERS) return;
     this.#definedCharacters += size;
-    this.#defined.set(step.name, step.definition);
+    this.#defined.set(step.name, { definition: step.definition, at: step.at });
   }
 
   /** CloseComplete. */
@@ -112,10 +112,19 @@ export class Pending {
     if (step?.type === 'close' && step.name !== undefined) this.#undefine(step.name);
   }
 
-  /** SQL made or removed statements by name: what is known of names may be wrong. */
-  forgetStatements(): void {
-    this.#defined.clear();
-    this.#definedCharacters = 0;
+  /** What was sent may give names to other statements, by SQL: what is known of them is no longer sure. */
+  doubtNames(): void {
+    this.#doubtedAt = this.#sent;
+    for (const name of this.#batch.keys()) this.#doubtedInBatch.add(name);
+  }
+
+  /** Whether the statement may be one that was not made by Parse, for all that is known of its name. */
+  isDoubted(name: string): boolean {
+    if (this.#doubtedAt < 0) return false;
+    if (this.#batch.has(name)) return this.#doubtedInBatch.has(name);
+    // A Parse that is not answered yet fails where SQL has taken the name.
+    const defined = this.#defined.get(name);
+    return defined === undefined || defined.at < this.#doubtedAt || this.#unanswered(name).length > 0;
   }
 
   /** CommandComplete, EmptyQueryResponse, PortalSuspended: the query that it answers. */
@@ -154,6 +163,7 @@ export class Pending {
   }
 
   #push(step: Step): void {
+    this.#sent++;
     // In the middle of COPY data it is an error, and so is the end of copying.
     this.#isCopying = false;
     if (!this.#isSkipping) this.#steps.push(step);
@@ -186,7 +196,7 @@ export class Pending {
     const step = this.#head();
     if (step?.type !== type) {
       // Not the answer that was due: names are no longer sure.
-      if (type !== 'execute') this.forgetStatements();
+      if (type !== 'execute') this.doubtNames();
       return undefined;
     }
     this.#drop();
@@ -204,10 +214,24 @@ export class Pending {
     }
   }
 
+  #endBatch(): void {
+    this.#batch.clear();
+    this.#doubtedInBatch.clear();
+  }
+
   #undefine(name: string): void {
     const before = this.#defined.get(name);
     if (before === undefined) return;
-    this.#definedCharacters -= before.query.length + PER_STATEMENT;
+    this.#definedCharacters -= before.definition.query.length + PER_STATEMENT;
     this.#defined.delete(name);
+  }
+
+  #unanswered(name: string): readonly Definition[] {
+    const found: Definition[] = [];
+    for (let n = this.#first; n < this.#steps.length; n++) {
+      const step = this.#steps[n];
+      if (step?.type === 'parse' && step.name === name) found.push(step.definition);
+    }
+    return found;
   }
 }

@@ -30,7 +30,7 @@ export class Relay {
   #isOver = false;
   /** The server takes no more at present; somebody else wants the client to wait. */
   #isServerFull = false;
-  #isHeld = false;
+  #holds = 0;
   received = 0;
   sent = 0;
 
@@ -56,14 +56,14 @@ export class Relay {
     server.resume();
   }
 
-  /** No more is read of the client until `release`. */
+  /** No more is read of the client until it was released as often. */
   hold(): void {
-    this.#isHeld = true;
+    this.#holds++;
     this.#options.client.pause();
   }
 
   release(): void {
-    this.#isHeld = false;
+    this.#holds--;
     this.#letClientSend();
   }
 
@@ -73,7 +73,7 @@ export class Relay {
   }
 
   #letClientSend(): void {
-    if (!this.#isHeld && !this.#isServerFull && !this.#isOver) this.#options.client.resume();
+    if (this.#holds === 0 && !this.#isServerFull && !this.#isOver) this.#options.client.resume();
   }
 
   #fromClient(bytes: Buffer): void {

@@ -14,8 +14,6 @@ export interface ServerWatchOptions {
 const MAX_ERROR_BYTES = 16 * 1024;
 const MAX_TAG_BYTES = 128;
 const IGNORED = -1;
-/** What these commands say of statements by name cannot be followed. */
-const NAMES_CHANGE = /^(?:PREPARE|DEALLOCATE|DISCARD ALL)/;
 
 export class ServerWatch implements MessageListener {
   readonly #options: ServerWatchOptions;
@@ -95,7 +93,6 @@ export class ServerWatch implements MessageListener {
     const { pending } = this.#options;
     const { tag, rows } = readCommandTag(bytes, start, end);
     this.rows += rows ?? 0;
-    if (NAMES_CHANGE.test(tag)) pending.forgetStatements();
     this.#tell(pending.completed(), { tag, rows });
   }
 

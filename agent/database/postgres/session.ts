@@ -187,7 +187,8 @@ export class DbSession {
       server,
       events,
       recorder: this.#recorder,
-      now: () => ground.clock.now(),
+      clock: ground.clock,
+      auditFilled: () => ground.auditFilled?.() ?? 0,
       onInput: () => this.#opened?.touch(),
     });
     this.#live = live;
