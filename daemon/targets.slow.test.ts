@@ -12,6 +12,8 @@ import { until } from '#test/kit/until.ts';
 import { startupPacket } from '#wire/postgres/write.ts';
 
 const folder = tempFolder();
+/** For a machine with much to do. */
+const PATIENCE_MS = 60_000;
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
@@ -154,15 +156,19 @@ ${targets('-far', nowhere)}`,
   ]);
   const get = Buffer.from('GET / HTTP/1.1\r\nhost: wiki\r\n\r\n');
   for (const suffix of ['', '-far']) {
-    const db = await until('the database is known', () =>
-      certificateFor(auth, joe, { database: { service: `orders${suffix}` } }).catch(() => undefined),
+    const db = await until(
+      'the database is known',
+      () => certificateFor(auth, joe, { database: { service: `orders${suffix}` } }).catch(() => undefined),
+      PATIENCE_MS,
     );
     expect(await ask(web, db, 'gatehouse-db', startup)).toMatch(/^E.*FATAL.*nothing listens there/s);
-    const app = await until('the application is known', () =>
-      certificateFor(auth, joe, { app: { name: `wiki${suffix}` } }).catch(() => undefined),
+    const app = await until(
+      'the application is known',
+      () => certificateFor(auth, joe, { app: { name: `wiki${suffix}` } }).catch(() => undefined),
+      PATIENCE_MS,
     );
     expect(await ask(web, app, 'gatehouse-app', get)).toMatch(/^HTTP\/1\.1 50\d/);
   }
   const names = (await gatectl(door, 'get', 'db_servers', '--format=json')).match(/"orders[^"]*"/g) ?? [];
   expect(new Set(names).size).toBeGreaterThanOrEqual(2);
-}, 120_000);
+}, 240_000);

@@ -259,11 +259,9 @@ describe('what ends', () => {
     const locked = ask(await person(forDb('orders'), 'ann'), 'gatehouse-db');
     const other = ask(await person(forDb('orders'), 'joe'), 'gatehouse-db');
     await Promise.all([says(locked, 'serves'), says(other, 'serves')]);
-    const since = Date.now();
     await house.put('lock', 'ann', { target: { user: 'ann' }, message: 'on leave' });
     await says(locked, 'cut lock: on leave');
     await over(locked);
-    expect(Date.now() - since).toBeLessThan(10_000);
     expect(other.isOver).toBe(false);
     const refused = ask(await person(forDb('orders'), 'ann'), 'gatehouse-db');
     await over(refused);
