@@ -1,7 +1,7 @@
 // A connection of the account that makes accounts: opened for one change, with limits on how long it waits, and with
 // nothing of what users could have put in its way (search path).
 import type { Client } from 'pg';
-import { GatehouseError } from '#core/errors/error.ts';
+import { GatehouseError, isCode } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
 import type { DbSpec } from '#kinds/db/kind.ts';
 import type { DbConnector } from '../connect.ts';
@@ -66,6 +66,8 @@ export async function connectAdmin(
     await client.connect();
   } catch (cause) {
     upstream.stream.destroy();
+    // Such as no credentials of AWS for its password.
+    if (isCode(cause)) throw cause;
     throw adminRefused(cause, user, database, db.metadata.name);
   }
   return new OpenAdmin(client, user, database, () => signal.removeEventListener('abort', onAbort));
