@@ -47,6 +47,8 @@ export interface TargetAgentOptions {
   /** `host:port` of the web port of a proxy. */
   readonly proxy: string;
   readonly engines?: AgentOptions['engines'];
+  /** Variables of its process. Default: none. */
+  readonly environment?: AgentOptions['environment'];
 }
 
 export const testDb = (name: string, more: Partial<DbConfig> = {}): DbConfig => ({
@@ -106,7 +108,7 @@ export async function startTargetAgent(house: TestAuth, options: TargetAgentOpti
     limits: { maxConnections: 100, maxUsers: 100 },
     address: '',
     tunnelAddresses: [proxy],
-    environment: {},
+    environment: options.environment ?? {},
     engines: options.engines ?? {
       db: (ground) => echoDatabases(name, ground, opened, cancels),
       app: (ground) => echoApps(name, ground, opened),
