@@ -17,16 +17,16 @@ import type { DbSpec } from '#kinds/db/kind.ts';
 import type { SessionRecorder } from '#recordings/recorder.ts';
 import { CANCEL_REQUEST } from '#wire/postgres/protocol.ts';
 import { sslRequest } from '#wire/postgres/write.ts';
-import type { DbConnector } from '../../agent/database/connect.ts';
-import { openDatabases } from '../../agent/database/open.ts';
+import type { DbConnector } from '#agent/database/connect.ts';
+import { openDatabases } from '#agent/database/open.ts';
 import type {
   CancelKey,
   DbEngine,
   TargetConnection,
   TargetEvent,
   TargetRecordRequest,
-} from '../../agent/target/connection.ts';
-import type { GuardHooks, TargetGuard } from '../../agent/target/guard.ts';
+} from '#agent/target/connection.ts';
+import type { GuardHooks, TargetGuard } from '#agent/target/guard.ts';
 import type { TestPostgres } from './postgres.ts';
 
 export interface DatabaseHouse {

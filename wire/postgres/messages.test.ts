@@ -1,3 +1,5 @@
+// The PostgreSQL protocol against what its documentation says: streams in any pieces, first packets, queries and values,
+// errors, SCRAM as its RFC shows it.
 import { duplexPair } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import * as fc from 'fast-check';

@@ -252,7 +252,7 @@ describe('the login', () => {
     ['cleartext without TLS', 3, true, false],
     ['MD5', 5, true, true],
     ['GSSAPI', 7, true, true],
-  ])('S22: a server that asks for %s', async (what, code, hasPassword, isTls) => {
+  ])('ok: a password goes out only where it may: %s', async (what, code, hasPassword, isTls) => {
     const password = async (): Promise<string> => 'token-of-iam';
     const house = openHouse({ isTls, ...(hasPassword ? { password } : {}) });
     const { heard } = house.connect(STARTUP);
