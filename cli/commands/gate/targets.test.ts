@@ -1,6 +1,6 @@
 // gate db and gate apps on an auth service that runs: what is listed, what certificates say, what is left on the machine.
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { identityOfCertificate } from '#core/certs/x509/identity.ts';
@@ -8,7 +8,9 @@ import { derFromPem } from '#core/certs/x509/pem.ts';
 import { startTestAuth, TEST_CLUSTER, type TestAuth } from '#test/kit/auth-server.ts';
 import { runCli, type CliRun } from '#test/kit/cli.ts';
 import { tempFolder } from '#test/kit/temp.ts';
+import type { Io } from '../../io.ts';
 import { saveProfile, type Profile } from '../../profile/profile.ts';
+import { keepTarget } from '../../target/certificate.ts';
 import { gate } from './program.ts';
 
 let house: TestAuth;
@@ -25,7 +27,7 @@ async function presence(kind: 'db' | 'app', name: string, spec: object, labels: 
     `${kind}_server`,
     `${name}.${HOST_ID}`,
     { host_id: HOST_ID, hostname: 'box', [kind === 'db' ? 'database' : 'app']: document },
-    { expires: new Date(house.clock.now() + 600_000).toISOString() },
+    { expires: new Date(house.clock.now() + 14_400_000).toISOString() },
   );
 }
 
@@ -166,6 +168,54 @@ describe('gate db', () => {
   });
 });
 
+describe('psql', () => {
+  const bin = join(home, 'bin');
+  const report = join(home, 'report');
+
+  /** Stands for psql: tells what it was started with, and what is at its socket. */
+  function connect(more: Readonly<Record<string, string>>): Promise<CliRun> {
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(
+      join(bin, 'psql'),
+      `#!/bin/sh\n{ env | grep ^PG; echo "words=$*"; ls -a "$PGHOST" 2>/dev/null; } > ${report}\nexit 7\n`,
+      { mode: 0o755 },
+    );
+    const env = { PATH: `${bin}:/usr/bin:/bin`, PGHOSTADDR: '6.6.6.6', PGSERVICE: 'evil', ...more };
+    return runCli(gate, ['db', 'connect', '-u', 'alice', '-n', 'orders', 'orders', '--', '-c', 'select 1'], {
+      home,
+      clock: house.clock,
+      env,
+    });
+  }
+
+  it('S22 ok: it goes to the proxy with the certificate; settings of the shell lead it nowhere else', async () => {
+    expect((await connect({})).exitCode).toBe(7);
+    const text = readFileSync(report, 'utf8');
+    expect(text).toContain('PGHOST=proxy.example.com\n');
+    expect(text).toContain('PGSSLMODE=verify-full\n');
+    expect(text).toContain(`PGSSLCERT=${join(folder, 'db/orders-x509.pem')}\n`);
+    expect(text).toContain('words=-c select 1\n');
+    expect(text).not.toMatch(/6\.6\.6\.6|evil/);
+  });
+
+  it('ok: where an HTTP proxy stands in between, through a socket of its own, gone afterwards', async () => {
+    expect((await connect({ HTTPS_PROXY: 'http://127.0.0.1:1' })).exitCode).toBe(7);
+    const text = readFileSync(report, 'utf8');
+    expect(text).toContain('.s.PGSQL.5432\n');
+    expect(text).toContain('PGSSLMODE=disable\n');
+    const socketFolder = /^PGHOST=(.*)$/m.exec(text)?.[1] ?? '';
+    expect(socketFolder).toMatch(/gate-db-/);
+    expect(existsSync(socketFolder)).toBe(false);
+  });
+
+  it('refuses: a machine without psql, saying how to get it', async () => {
+    const result = await connect({ PATH: '/nonexistent' });
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain('psql is not in PATH');
+    expect(result.stderr).toContain('apt-get install postgresql-client');
+  });
+});
+
 describe('gate apps', () => {
   it('ok: login, config and logout of an application', async () => {
     const { stdout } = await run('apps login grafana');
@@ -228,4 +278,25 @@ it('S8 certificates for targets stay with the person they were made for', async 
   await run('db login orders');
   await run('logout');
   expect(existsSync(folder)).toBe(false);
+});
+
+it('ok: certificates are kept, renewed near their end, and never outlive the login', async () => {
+  await signIn('joe');
+  await run('db login --db-user=alice --db-name=orders --ttl=30m orders');
+  const path = join(folder, 'db/orders-x509.pem');
+  const first = readFileSync(path, 'utf8');
+  const io = { home, uid: process.getuid?.(), clock: house.clock, env: {} } as unknown as Io;
+  const wish = { sort: 'db', name: 'orders', username: 'alice', database: 'orders' } as const;
+  const kept = keepTarget(io, {}, wish);
+  const [one, two] = await Promise.all([kept.current(), kept.current()]);
+  expect([one.login.certificate, two.login.certificate]).toEqual([first, first]);
+  await house.clock.advance(26 * 60_000);
+  const { profile, login } = await kept.current();
+  expect(login.certificate).not.toBe(first);
+  expect(login.privateKey).toBe(one.login.privateKey);
+  expect(login.expires).toBeLessThanOrEqual(Date.parse(profile.expires) + 1000);
+  await house.clock.advance(Date.parse(profile.expires) - house.clock.now() + 1);
+  await expect(kept.current()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+  await signIn('joe');
+  expect((await kept.current()).login.expires).toBeGreaterThan(house.clock.now());
 });
