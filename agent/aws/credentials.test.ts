@@ -1,5 +1,8 @@
 // Credentials of agents, by the real SDK against an STS and a metadata service that keep the rules.
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -228,4 +231,26 @@ test('refuses: wrong clocks, expired and unknown keys, no way to STS, each in it
   vi.stubEnv('AWS_ENDPOINT_URL_STS', sts.url);
   vi.stubEnv('AWS_CA_BUNDLE', undefined);
   await fails(/certificate/);
+});
+
+test('ok: through the HTTP proxy that the environment names', async () => {
+  const asked: string[] = [];
+  const proxy = createServer();
+  proxy.on('connect', (request, socket) => {
+    asked.push(request.url ?? '');
+    const far = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(far).pipe(socket);
+    });
+    for (const end of [socket, far]) end.on('error', () => {});
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+  vi.stubEnv('NO_PROXY', undefined);
+  vi.stubEnv('no_proxy', undefined);
+  expect((await withKeys().get({ assumeRoleArn: READ })).sessionToken).toBeDefined();
+  expect(asked).toEqual([new URL(sts.url).host]);
+  proxy.close();
+  proxy.closeAllConnections();
 });
