@@ -1,6 +1,6 @@
 // What one exchange leaves behind for the next one on the same connections.
-import { createServer as createHttp } from 'node:http';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import { until } from '#test/kit/until.ts';
@@ -25,57 +25,77 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-it('ok: the connection to the target serves on after a client that read slowly', async () => {
-  const size = 4 * 1024 * 1024;
-  let connections = 0;
-  const target = createHttp((request, response) =>
-    response.end(request.url === '/big' ? Buffer.alloc(size, 'r') : 'small'),
+/** A client that takes nothing until it is told to. */
+function lazyClient() {
+  const waiting: (() => void)[] = [];
+  let isLazy = true;
+  let got = '';
+  const stream = new Duplex({
+    read() {},
+    write(bytes: Buffer, _encoding, done) {
+      got += bytes.toString('latin1');
+      if (isLazy) waiting.push(done);
+      else done();
+    },
+  });
+  closers.push(() => stream.destroy());
+  return {
+    stream,
+    got: () => got,
+    wakeUp() {
+      isLazy = false;
+      for (const done of waiting.splice(0)) done();
+    },
+  };
+}
+
+it('ok: a connection to the target serves on after a client that was slow to take the end of a reply', async () => {
+  const half = Buffer.alloc(40_000, 'r');
+  let more: (() => void) | undefined;
+  const targetPort = await listen(
+    createServer((socket) => {
+      socket.on('data', (bytes) => {
+        if (bytes.toString().startsWith('GET /big')) {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n');
+          socket.write(half);
+          more = () => void socket.write(half);
+        } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall');
+      });
+    }),
   );
-  target.on('connection', () => connections++);
-  const targetPort = await listen(target);
+  let connections = 0;
   const pool = new UpstreamPool({
     clock: systemClock,
     mostIdle: 8,
     idleMs: 60_000,
     connect: () =>
       new Promise((resolve) => {
+        connections++;
         const socket = connect(targetPort, '127.0.0.1', () => resolve(socket));
       }),
   });
   closers.push(() => pool.close());
-  const port = await listen(
-    createServer({ allowHalfOpen: true }, (socket) => {
-      serveHttp(socket, {
-        clock: systemClock,
-        handle: (exchange) =>
-          exchange.forward({
-            pool,
-            head: { target: exchange.head.target, fields: endToEnd(exchange.head.fields, () => true) },
-            keepTrailer: () => true,
-            reply: (fields) => fields,
-            seen: () => {},
-            failed: (error) => problemAnswer(error, exchange.head),
-          }),
-        refuse: (error) => problemAnswer(error, undefined),
-      });
-    }),
-  );
-  const socket = connect(port, '127.0.0.1');
-  closers.push(() => socket.destroy());
-  let got = 0;
-  let tail = '';
-  socket.on('data', (bytes) => {
-    got += bytes.length;
-    tail = bytes.toString('latin1').slice(-100);
+  const { stream, got, wakeUp } = lazyClient();
+  serveHttp(stream, {
+    clock: systemClock,
+    handle: (exchange) =>
+      exchange.forward({
+        pool,
+        head: { target: exchange.head.target, fields: endToEnd(exchange.head.fields, () => true) },
+        keepTrailer: () => true,
+        reply: (fields) => fields,
+        seen: () => {},
+        failed: (error) => problemAnswer(error, exchange.head),
+      }),
+    refuse: (error) => problemAnswer(error, undefined),
   });
-  for (let turn = 0; turn < 5; turn++) {
-    got = 0;
-    socket.pause();
-    socket.write('GET /big HTTP/1.1\r\nHost: a\r\n\r\n');
-    setImmediate(() => socket.resume());
-    await until('all of it', () => got >= size);
-    socket.write('GET /small HTTP/1.1\r\nHost: a\r\n\r\n');
-    await until('the next reply', () => tail.endsWith('small'));
-  }
+  stream.push('GET /big HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until('the first half is on its way', () => stream.writableLength > half.length);
+  more?.();
+  await until('both are', () => stream.writableLength > 2 * half.length);
+  wakeUp();
+  await until('the client has it', () => got().length > 2 * half.length && stream.writableLength === 0);
+  stream.push('GET /small HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until('the next reply', () => got().endsWith('small'));
   expect(connections).toBe(1);
 });

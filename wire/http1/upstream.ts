@@ -174,6 +174,8 @@ export class Upstream {
     this.#receiver = undefined;
     this.#served++;
     if (isMore || !this.#keepsAlive) this.#end();
+    // Whoever was slow to take this reply must not hold up the next one.
+    else this.#stream.resume();
     receiver?.end();
   }
 
