@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { openApps } from '#agent/app/open.ts';
+import type { AppEngine, TargetGround } from '#agent/target/connection.ts';
 import { systemClock } from '#core/clock.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
 import { startProxyHouse, type ProxyHouse } from '#test/kit/proxy.ts';
@@ -52,6 +53,7 @@ export async function startServer(listener: RequestListener): Promise<{ server: 
 /** `apps` by name: the port of its server on loopback. The caller closes it. */
 export async function startAppHouse(
   apps: Readonly<Record<string, { readonly port: number } & Partial<Parameters<typeof testApp>[1]>>>,
+  engine: (ground: TargetGround) => AppEngine = openApps,
 ): Promise<AppHouse> {
   const auth = await startTestAuth();
   // The clock of auth stands still, and codes need steps of time.
@@ -62,7 +64,7 @@ export async function startAppHouse(
   const agent = await startTargetAgent(auth, {
     name: 'agent',
     proxy: door.web,
-    engines: { db: () => refuseAll(), app: openApps },
+    engines: { db: () => refuseAll(), app: engine },
     config: {
       app: {
         apps: Object.entries(apps).map(([name, { port: target, ...more }]) =>
