@@ -23,17 +23,25 @@ export class AppOrigins {
 
   /**
    * The name of the application at a host (without a port); '' for a place where only applications are, and none is
-   * there; undefined for hosts of the proxy itself and all others.
+   * there, or more than one says so; undefined for hosts of the proxy itself and all others. Agents say of themselves
+   * where their applications are: none gets the proxy's own name, nor that of another application below it.
    */
   appAt(host: string): string | undefined {
     const own = this.#ownHosts();
     if (own.includes(host) || !this.#options.view.isReady()) return undefined;
-    const [server] = this.#options.view.appServersAt(host);
-    if (server !== undefined) return server.spec.app.metadata.name;
     const dot = host.indexOf('.');
     const label = host.slice(0, Math.max(0, dot));
-    if (!own.includes(host.slice(dot + 1)) || !LABEL.test(label)) return undefined;
-    return this.document(label) === undefined ? '' : label;
+    const isBelow = own.includes(host.slice(dot + 1)) && LABEL.test(label);
+    if (isBelow && this.document(label) !== undefined) return label;
+    const [name, ...others] = this.claimants(host);
+    if (name === undefined) return isBelow ? '' : undefined;
+    return others.length === 0 ? name : '';
+  }
+
+  /** Applications that have this host as their public address: one, unless agents contradict each other. */
+  claimants(host: string): readonly string[] {
+    const servers = this.#options.view.appServersAt(host);
+    return [...new Set(servers.map(({ spec }) => spec.app.metadata.name))];
   }
 
   /** What an agent says of it; several agents of one name say the same, or the first counts. */
