@@ -112,6 +112,8 @@ describe('gate db', () => {
     expect(statSync(join(folder, 'db/orders-key.pem')).mode & 0o777).toBe(0o600);
     expect(statSync(join(folder, 'db')).mode & 0o777).toBe(0o700);
     expect((await run('db ls')).stdout).toContain('> orders');
+    expect((await run('status')).stdout).toMatch(/^Databases {3}orders$/m);
+    expect(JSON.parse((await run('status -f json')).stdout).active.databases).toEqual(['orders']);
     const certificate = new X509Certificate(readFileSync(join(folder, 'db/orders-x509.pem')));
     expect(certificate.validToDate.getTime()).toBeLessThanOrEqual(house.clock.now() + 13 * 3_600_000);
   });
