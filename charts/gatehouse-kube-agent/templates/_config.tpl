@@ -69,9 +69,11 @@ teleportConfig and gatehouseConfig are laid over it.
 {{- $log := dict "severity" $values.log.level "output" $values.log.output "format" $format -}}
 {{- $section := dict "join_params" $join "proxy_server" (include "gatehouse-kube-agent.proxyAddr" .) "diag_addr" "0.0.0.0:3000" "log" $log -}}
 {{- if $values.caPin }}{{- $_ := set $section "ca_pin" $values.caPin }}{{- end -}}
-{{- /* What is left of the grace is for what auth does not have yet. */ -}}
+{{- /* Where others serve the same meanwhile, and nobody new waits for it. What is left of the grace is for what auth does not have yet. */ -}}
+{{- $roles := include "gatehouse-kube-agent.roles" . | fromJsonArray -}}
+{{- $hasOthers := and (gt (int $values.highAvailability.replicaCount) 1) (or (has "app" $roles) (has "db" $roles)) -}}
 {{- $drain := sub (int $values.terminationGracePeriodSeconds) 30 -}}
-{{- if gt $drain 0 }}{{- $_ := set $section "drain_timeout" (printf "%ds" $drain) }}{{- end -}}
+{{- if and $hasOthers (gt $drain 0) }}{{- $_ := set $section "drain_timeout" (printf "%ds" $drain) }}{{- end -}}
 {{- toYaml $section -}}
 {{- end -}}
 

@@ -306,6 +306,25 @@ test('ok: an account that is there is used and not made', async () => {
   expect(at(podOf(objects), 'serviceAccountName')).toBe('aws');
 });
 
+test.each([
+  [{ roles: 'app', apps: [{ name: 'a', uri: 'http://a' }] }, 1, 60, 0],
+  [{ roles: 'app', apps: [{ name: 'a', uri: 'http://a' }] }, 2, 60, 30_000],
+  [{ roles: 'app', apps: [{ name: 'a', uri: 'http://a' }] }, 2, 630, 600_000],
+  [{ roles: 'app', apps: [{ name: 'a', uri: 'http://a' }] }, 2, 20, 0],
+  [{ roles: 'node' }, 2, 60, 0],
+])(
+  'ok: sessions may end by themselves where other replicas serve the same: %j, %i replicas, %i s',
+  async (values, replicaCount, seconds, wanted) => {
+    const objects = await agent({
+      ...NODE,
+      ...values,
+      highAvailability: { replicaCount },
+      terminationGracePeriodSeconds: seconds,
+    });
+    expect(load(objects).config.drainTimeoutMs).toBe(wanted);
+  },
+);
+
 const ROLE = 'arn:aws:iam::123456789012:role/agent';
 const AWS: Values = { ...NODE, serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': ROLE } } };
 const AWS_FOLDER = '/var/run/secrets/eks.amazonaws.com/serviceaccount';
