@@ -1,6 +1,5 @@
 // Puts the parts together: dial, TLS with the right authorities, a client certificate for self-hosted databases, an IAM
 // token for those of RDS.
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import type { Duplex } from 'node:stream';
 import type { Api } from '#client/api.ts';
 import { parseRdsHost } from '#core/aws/rds-host.ts';
@@ -18,6 +17,7 @@ import { dialDatabase, dialTimeout } from './dial.ts';
 import { openRdsRoots, type RdsRoots } from './rds-roots.ts';
 import { RdsTokens } from './rds-token.ts';
 import { secureTarget, type TargetTls } from './target-tls.ts';
+import { TlsContexts, type Trusted } from './tls-contexts.ts';
 
 export interface DbConnectorOptions {
   readonly clock: Clock;
@@ -32,15 +32,8 @@ export interface DbConnectorOptions {
 
 type Db = Resource<DbSpec>;
 
-/** PEM: authorities in place of the usual ones, or besides them. */
-interface Trusted {
-  readonly only?: string;
-  readonly also?: string;
-}
-
 /** Dialing, TLS and the question to auth together. */
 const CONNECT_MS = 10_000;
-const MOST_CONTEXTS = 1024;
 const SESSION = 'gatehouse-database';
 
 export function openDbConnector(options: DbConnectorOptions): DbConnector {
@@ -59,7 +52,7 @@ class Connector implements DbConnector {
   readonly #certificates: DbClientCertificates;
   readonly #tokens: RdsTokens;
   readonly #roots: RdsRoots;
-  readonly #contexts = new Map<string, SecureContext>();
+  readonly #contexts = new TlsContexts();
 
   constructor(options: DbConnectorOptions) {
     this.#options = options;
@@ -114,7 +107,7 @@ class Connector implements DbConnector {
     return {
       mode: tls.mode,
       serverName: tls.server_name ?? host,
-      context: this.#contextOf(trusted, shown),
+      context: this.#contexts.get(trusted, shown),
       trustHint: isRds(db)
         ? `set tls.ca_cert_file of the database to the bundle of RDS for its region`
         : `set tls.ca_cert_file (tls.ca_cert) of the database to the certificate of its authority`,
@@ -129,22 +122,6 @@ class Connector implements DbConnector {
     if (!isRds(db) || parseRdsHost(addressOf(db.spec.uri).host)?.sort === 'proxy') return {};
     const partition = partitionOfRegion(this.#regionOf(db) ?? '') ?? PARTITIONS.aws;
     return { also: await this.#roots.of(partition) };
-  }
-
-  /** Reading authorities takes milliseconds: each set of them with each client certificate once. */
-  #contextOf({ only, also }: Trusted, shown: DbClientCertificate | undefined): SecureContext {
-    const key = JSON.stringify([only, also, shown?.id]);
-    const known = this.#contexts.get(key);
-    if (known !== undefined) return known;
-    const context = createSecureContext({
-      minVersion: 'TLSv1.2',
-      ca: only ?? [...usualAuthorities(), ...(also === undefined ? [] : [also])],
-      ...(shown === undefined ? {} : { cert: shown.certificate, key: shown.privateKey.reveal() }),
-    });
-    this.#contexts.set(key, context);
-    const [oldest] = this.#contexts.keys();
-    if (this.#contexts.size > MOST_CONTEXTS && oldest !== undefined) this.#contexts.delete(oldest);
-    return context;
   }
 
   async #token(db: Db, user: string): Promise<string> {
@@ -163,8 +140,6 @@ class Connector implements DbConnector {
     return spec.aws.region ?? parseRdsHost(addressOf(spec.uri).host)?.region;
   }
 }
-
-const usualAuthorities = (): string[] => [...getCACertificates('default'), ...getCACertificates('system')];
 
 function roleOf({ spec: { aws } }: Db, region: string): AssumeRoleRequest | undefined {
   if (aws.assume_role_arn === undefined) return undefined;

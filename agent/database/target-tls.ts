@@ -94,8 +94,9 @@ function handshake(socket: Socket, tls: TargetTls, signal: AbortSignal): Promise
     const settle = (error?: Error): void => {
       signal.removeEventListener('abort', onAbort);
       secure.off('secureConnect', onSecure).off('error', onError).off('close', onClose);
-      if (error === undefined) return resolve(secure);
+      // Whoever gets it may not look at it at once, and it may be reset at any time.
       secure.on('error', () => {});
+      if (error === undefined) return resolve(secure);
       secure.destroy();
       reject(error);
     };
