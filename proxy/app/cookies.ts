@@ -12,6 +12,11 @@ export interface Halves {
   readonly secret: string;
 }
 
+/**
+ * What may stand around a cookie, and nothing more: to a browser, a name that begins with another sort of blank has no
+ * prefix, so that an application beside this one could set it here.
+ */
+const BLANKS = /^[\t ]+|[\t ]+$/g;
 const HALVES = /^([0-9a-f]{32})\.([\w-]{43})$/;
 
 /** Undefined when the header has no such cookie, two of them, or one of another form. */
@@ -27,7 +32,7 @@ export function cookieIn(header: string | undefined, name: string): string | und
   if (header === undefined || !header.includes(name)) return undefined;
   const found = header
     .split(';')
-    .map((cookie) => cookie.trim())
+    .map((cookie) => cookie.replace(BLANKS, ''))
     .filter((cookie) => cookie.startsWith(`${name}=`));
   return found.length === 1 ? found[0]?.slice(name.length + 1) : undefined;
 }

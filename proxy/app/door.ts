@@ -58,6 +58,7 @@ const MAX_PATH = 2048;
 const NONCE = /^[\w-]{43}$/;
 /** Cookies and codes of one address that turned out not to be good. */
 const FAILURES = { burst: 60, refillMs: 1000 };
+const TELL_MS = 60_000;
 const STRANGERS = { ...SERVE_LIMITS, headMs: 10_000, idleMs: 60_000, stallMs: 60_000 };
 
 export function openAppDoor(options: AppDoorOptions): AppDoor {
@@ -68,6 +69,7 @@ class Door implements AppDoor {
   readonly #options: AppDoorOptions;
   readonly #sessions: AppSessions;
   readonly #failures: RateLimit;
+  #tellAgainAt = 0;
 
   constructor(options: AppDoorOptions) {
     this.#options = options;
@@ -108,8 +110,18 @@ class Door implements AppDoor {
       return;
     }
     const place: Place = { exchange, app, host, origin: this.#originOf(head, socket), socket };
-    if (app === '') exchange.answer(problemAnswer(noSuchApp(), head));
+    if (app === '') this.#refuseNobody(place);
     else this.#serve(place);
+  }
+
+  #refuseNobody({ exchange, host }: Place): void {
+    const { apps, log, clock } = this.#options;
+    const claimants = apps.claimants(hostName(host));
+    if (claimants.length > 1 && clock.now() >= this.#tellAgainAt) {
+      this.#tellAgainAt = clock.now() + TELL_MS;
+      log.warn({ host, apps: claimants }, 'applications with the same public address are not served there');
+    }
+    exchange.answer(problemAnswer(noSuchApp(claimants), exchange.head));
   }
 
   #serve(place: Place): void {
@@ -138,7 +150,6 @@ class Door implements AppDoor {
       this.#requireTries(origin);
       const session = await this.#sessions.open(halves, app, origin);
       this.#failures.giveBack(ipOf(origin));
-      this.#options.origins.settle(place.socket);
       this.#forward(place, session);
     } catch (error) {
       if (isCode(error, 'UNAUTHENTICATED', 'CERTIFICATE_INVALID', 'NOT_FOUND')) this.#begin(place);
@@ -147,8 +158,10 @@ class Door implements AppDoor {
   }
 
   #forward(place: Place, session: AppSession): void {
-    const { exchange, origin, app } = place;
+    const { exchange, origin, app, socket } = place;
     const { head } = exchange;
+    // Whoever has a session is no stranger, on whichever of their connections.
+    this.#options.origins.settle(socket);
     const cors = this.#specOf(app)?.cors;
     if (isForged(head, originText(place), cors)) {
       const message =
@@ -247,7 +260,13 @@ class Door implements AppDoor {
     const halves = halvesIn(cookieHeader(head), APP_COOKIE);
     if (halves !== undefined) {
       this.#requireTries(origin);
-      await this.#options.membership.api().call(endWebSession, { ...halves, address: ipOf(origin) });
+      try {
+        await this.#options.membership.api().call(endWebSession, { ...halves, address: ipOf(origin) });
+        this.#failures.giveBack(ipOf(origin));
+      } catch (error) {
+        // It is over already, which is what was asked for.
+        if (!isCode(error, 'UNAUTHENTICATED')) throw error;
+      }
       this.#sessions.end(halves, app);
     }
     redirect(exchange, `${this.#options.apps.webUrl()}/web/apps`, [setCookie(APP_COOKIE, '', 0)]);
@@ -329,5 +348,10 @@ function answerAndEnd(exchange: Exchange, answer: Answer): void {
   exchange.answer(answer);
 }
 
-const noSuchApp = (): GatehouseError =>
-  new GatehouseError('NOT_FOUND', 'no agent serves an application at this address');
+const noSuchApp = (claimants: readonly string[]): GatehouseError =>
+  new GatehouseError(
+    'NOT_FOUND',
+    claimants.length > 1
+      ? 'several applications have this public address, so none is served here; an admin must change one of them'
+      : 'no agent serves an application at this address',
+  );

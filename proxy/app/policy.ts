@@ -7,6 +7,7 @@ import type { Answer } from '#wire/http1/answer.ts';
 
 type Cors = AppSpec['cors'];
 
+const ELSEWHERE: ReadonlySet<string> = new Set(['cross-site', 'same-site']);
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The origin that a page of somebody else asks from; undefined when it is our own, or nobody said. */
@@ -27,7 +28,7 @@ export function allowsOrigin(cors: Cors, origin: string): boolean {
 export function isForged(head: RequestHead, own: string, cors: Cors): boolean {
   if (SAFE.has(head.method) && upgradeOf(head) === undefined) return false;
   const origin = foreignOrigin(head, own);
-  if (origin === undefined) return fieldOf(head.fields, 'sec-fetch-site') === 'cross-site';
+  if (origin === undefined) return ELSEWHERE.has(fieldOf(head.fields, 'sec-fetch-site') ?? '');
   // With any origin allowed, no credentials go along.
   return !(cors?.allowed_origins ?? []).includes(origin);
 }

@@ -125,7 +125,7 @@ export class AppSessions {
     const { clock, view } = this.#options;
     const now = clock.now();
     if (view.hasWebSession(session.id)) session.wasSeen = true;
-    else if (session.wasSeen || now - session.openedAt > UNSEEN_MS) return this.#drop(key, session);
+    else if (session.wasSeen || this.#isOverdue(session)) return this.#drop(key, session);
     return now < session.validBefore ? session : this.#drop(key, session);
   }
 
@@ -159,6 +159,9 @@ export class AppSessions {
     const { certificate } = await membership
       .api()
       .call(openAppSession, { ...halves, app, address: ipOf(origin) });
+    // Asked for from another address meanwhile: one session has one owner of its streams, or some would outlive it.
+    const known = this.known(halves, app);
+    if (known !== undefined) return known;
     const session = new AppSession(
       halves.id,
       app,
@@ -171,10 +174,15 @@ export class AppSessions {
     return session;
   }
 
+  /** The view would show it by now. */
+  #isOverdue({ openedAt }: AppSession): boolean {
+    return this.#options.clock.now() - openedAt > UNSEEN_MS;
+  }
+
   #endGone(): void {
     for (const [key, session] of this.#kept) {
       if (this.#options.view.hasWebSession(session.id)) session.wasSeen = true;
-      else if (session.wasSeen) this.#drop(key, session);
+      else if (session.wasSeen || this.#isOverdue(session)) this.#drop(key, session);
     }
   }
 
