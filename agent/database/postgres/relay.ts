@@ -24,6 +24,9 @@ export interface RelayOptions {
 
 /** Worth giving back at once (let-go.ts). */
 const LARGE_BYTES = 16 * 1024;
+const BULK_BYTES = 4 * 1024;
+/** What one side may have waiting before the other one waits. */
+const HIGH_WATER_BYTES = 256 * 1024;
 
 export class Relay {
   readonly #options: RelayOptions;
@@ -119,9 +122,19 @@ export class Relay {
   }
 }
 
+/**
+ * Bulk comes in records of 8 KiB, several in one turn: they are written together, which halves what they cost. Small ones
+ * go at once.
+ */
 function passOn(to: Duplex, bytes: Buffer): boolean {
-  if (bytes.length < LARGE_BYTES || !(to instanceof Socket)) return to.write(bytes);
-  return to.write(bytes, (error) => {
+  if (bytes.length >= BULK_BYTES && to.writableCorked === 0) {
+    to.cork();
+    setImmediate(() => to.uncork());
+  }
+  const written = (error: Error | null | undefined): void => {
     if (!error) letGo(bytes);
-  });
+  };
+  const isLarge = bytes.length >= LARGE_BYTES && to instanceof Socket;
+  const hasRoom = isLarge ? to.write(bytes, written) : to.write(bytes);
+  return hasRoom || to.writableLength < HIGH_WATER_BYTES;
 }
