@@ -269,7 +269,9 @@ describe('membership', () => {
     await membership.joined;
     proxy.refuse(true);
     proxy.cut();
-    await pass(60 * DAY_MS);
+    // It tries to renew in vain, then it is switched off for a month.
+    await pass(21 * DAY_MS);
+    clock.step(40 * DAY_MS);
     await until('the advice', async () => {
       await clock.advance(3_600_000);
       return lines.some((line) => line.startsWith('error') && line.includes('identity.json'));
