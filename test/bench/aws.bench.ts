@@ -15,6 +15,7 @@ import { Secret } from '#core/secret.ts';
 import { ROLE_KEYS } from '../kit/aws-house.ts';
 import { motoPrograms } from '../kit/moto.ts';
 import { median, printHeading, time } from './kit.ts';
+import { cpuSeconds } from './ssh/processes.ts';
 
 const isSmoke = process.argv.includes('--smoke');
 const MIB = 1024 ** 2;
@@ -98,35 +99,54 @@ function tell(
   );
 }
 
-async function bulk(direct: Variables, ours: Variables, endpoint: string, road: number): Promise<void> {
+const cpuOf = ({ front, agent, local }: Pids): readonly number[] => [front, agent, local].map(cpuSeconds);
+
+/** Of one copy; the server serves two of each round. */
+function tellCpu(before: readonly number[], after: readonly number[]): void {
+  const [front, agent, local] = after.map((seconds, at) => (seconds - (before[at] ?? 0)) / ROUNDS);
+  const server = ((front ?? 0) / 2).toFixed(2);
+  console.log(
+    `CPU seconds of a copy   server ${server}   agent ${(agent ?? 0).toFixed(2)}   local proxy ${(local ?? 0).toFixed(2)}`,
+  );
+}
+
+interface Pids {
+  readonly front: number;
+  readonly agent: number;
+  readonly local: number;
+}
+
+async function bulk(direct: Variables, ours: Variables, endpoint: string, pids: Pids): Promise<void> {
   const file = join(folder, 'file');
   writeFileSync(file, '');
   truncateSync(file, BYTES);
-  const before = residentMiB(road);
+  const before = [residentMiB(pids.local), residentMiB(pids.agent)];
   for (const [name, from, to] of [
     ['s3 cp up', file, 's3://b/k'],
     ['s3 cp down', 's3://b/k', join(folder, 'back')],
   ] as const) {
     const taken = { direct: [] as number[], ours: [] as number[] };
+    const spent = cpuOf(pids);
     for (let round = 0; round < ROUNDS; round++) {
       taken.direct.push(await time(() => copy(from, to, direct, ['--endpoint-url', endpoint])));
       taken.ours.push(await time(() => copy(from, to, ours, [])));
     }
     const [a, b] = [median(taken.direct) / 1000, median(taken.ours) / 1000];
+    tellCpu(spent, cpuOf(pids));
     tell(`${name}, ${BYTES / MIB} MiB`, a, b, 's', b <= a * 1.3, '<= 1.3');
   }
-  const after = residentMiB(road);
-  console.log(
-    `resident memory, local proxy + agent   before ${before.toFixed(0)} MiB   after ${after.toFixed(0)} MiB`,
-  );
+  const after = [residentMiB(pids.local), residentMiB(pids.agent)];
+  const shown = (all: readonly number[]): string => all.map((one) => one.toFixed(0)).join(' and ');
+  console.log(`resident MiB of local proxy and agent   before ${shown(before)}   after ${shown(after)}`);
 }
 
 try {
   printHeading('AWS: through the local proxy and the agent, beside direct');
   const front = await start('front.child.ts', String(BYTES));
   const { port, authority } = JSON.parse(front.said) as { port: number; authority: string };
-  const road = await start('road.child.ts', front.said);
-  const ours = JSON.parse(road.said) as Variables;
+  const agent = await start('agent.child.ts', front.said);
+  const local = await start('local.child.ts', agent.said);
+  const ours = JSON.parse(local.said) as Variables;
   const bundle = join(folder, 'front.pem');
   writeFileSync(bundle, authority);
   const endpoint = `https://127.0.0.1:${port}`;
@@ -145,7 +165,7 @@ try {
   const a = await latencies(caller(new URL(endpoint), ROLE_KEYS, authority));
   const b = await latencies(caller(new URL(proxy), keys, authority));
   tell('small call, kept connection', a, b, 'ms', b - a <= 10, '<= 10 ms more');
-  await bulk(direct, ours, endpoint, road.pid);
+  await bulk(direct, ours, endpoint, { front: front.pid, agent: agent.pid, local: local.pid });
 } finally {
   for (const child of children) child.kill();
   rmSync(folder, { recursive: true, force: true });

@@ -96,21 +96,18 @@ export async function startAwsHouse(setup: AwsHouseSetup): Promise<AwsHouse> {
   });
   const app = appOf(setup);
   const door = await openDoor((socket) => apps.serve(connectionOf(socket, setup), app));
-  const keys = makeLocalKeys();
-  const { proxy, authority, failures } = await openProxy(door.port, keys);
-  const authorityFile = join(folder, 'local.pem');
-  writeFileSync(authorityFile, authority);
+  const local = await startLocalAwsProxy(door.port);
   return {
     door: door.port,
     events,
     hooks,
     asked,
     roles,
-    failures,
-    localKeys: keys,
-    variables: variablesOf(proxy.port, keys, authorityFile, folder),
+    failures: local.failures,
+    localKeys: local.keys,
+    variables: local.variables,
     async close() {
-      proxy.close();
+      local.close();
       apps.close();
       await door.close();
       rmSync(folder, { recursive: true, force: true });
@@ -203,10 +200,17 @@ async function openDoor(
   };
 }
 
-async function openProxy(
-  door: number,
-  keys: SigningCredentials,
-): Promise<{ proxy: { port: number; close(): void }; authority: string; failures: unknown[] }> {
+export interface LocalAwsProxy {
+  readonly keys: SigningCredentials;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly failures: unknown[];
+  close(): void;
+}
+
+/** A person's local proxy before the door of a house. The caller closes it. */
+export async function startLocalAwsProxy(door: number): Promise<LocalAwsProxy> {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
+  const keys = makeLocalKeys();
   const failures: unknown[] = [];
   const { privateKey } = generateKeyPair('ecdsa-p256');
   const hour = Math.floor(Date.now() / 3_600_000) * 3_600_000;
@@ -228,7 +232,17 @@ async function openProxy(
     },
     failed: (error) => void failures.push(error),
   });
-  return { proxy, authority: certificate, failures };
+  const authorityFile = join(folder, 'local.pem');
+  writeFileSync(authorityFile, certificate);
+  return {
+    keys,
+    failures,
+    variables: variablesOf(proxy.port, keys, authorityFile, folder),
+    close() {
+      proxy.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Those that `gate proxy aws` prints, and nothing of the machine's own settings. */
