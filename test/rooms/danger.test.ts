@@ -25,6 +25,8 @@ const DANGERS: readonly Danger[] = [
         'an admin may write tls.mode: insecure for a database; every other mode is verified, and nothing is sent without TLS',
       'proxy/listen/tls/member-door.ts':
         'callers show certificates of the cluster, which the door verifies itself and refuses',
+      'agent/app/http/dial.ts':
+        'an admin may write insecure_skip_verify for an application; every other one is verified',
       'auth/server-app.ts':
         'callers without a good certificate get an answer; the guard verifies and refuses them',
     },

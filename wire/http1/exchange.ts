@@ -21,6 +21,8 @@ export interface Forward {
   /** Once: the status that the client is told, or 0 when it left before. */
   readonly seen: (status: number) => void;
   readonly failed: (error: unknown) => Answer;
+  /** More of the request's body came. */
+  readonly moved?: () => void;
   /** The two ends speak something else now. */
   readonly upgraded?: (running: Splice) => void;
 }
@@ -91,8 +93,9 @@ export class Exchange implements ReplyReceiver {
     this.#keepsAlive = false;
   }
 
-  /** Sends the request on. What goes wrong becomes an answer. */
+  /** Sends the request on, unless its client has gone. What goes wrong becomes an answer. */
   forward(route: Forward): void {
+    if (this.#isOver) return;
     this.#route = route;
     this.#requestBody ??= readBody(this.framing, { keepTrailer: route.keepTrailer });
     const waiting = route.pool.take();
@@ -133,6 +136,7 @@ export class Exchange implements ReplyReceiver {
   readBody(bytes: Buffer, at: number): number {
     const body = this.#requestBody;
     if (body === undefined || body.isDone || this.#upstream === undefined) return at;
+    this.#route?.moved?.();
     const next = body.read(bytes, at, this.#onPiece);
     if (this.#isHeld) this.#client.pause();
     return next;

@@ -66,13 +66,22 @@ export function keepsAlive({ fields, minor }: Pick<RequestHead, 'fields' | 'mino
   return minor === 1 || hasWord(fields, 'connection', 'keep-alive');
 }
 
-/** The one host of a request. BAD_REQUEST when there is none, more than one, or one that cannot be. */
-export function hostOf({ fields, minor, target }: RequestHead): string {
+/** One makes a tunnel of a connection that others use next, the other tells the client lines that are not for it. */
+const NEVER_FORWARDED: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK']);
+
+/**
+ * The one host of a request that is to be forwarded. BAD_REQUEST when there is none, more than one, or one that cannot be,
+ * or when the request is none that goes on.
+ */
+export function hostOf({ fields, method, minor, target }: RequestHead): string {
+  if (NEVER_FORWARDED.has(method.toUpperCase())) throw malformed(`${method} is not for what is behind here`);
   const hosts = fieldsOf(fields, 'host');
   const [host = ''] = hosts;
   if (hosts.length > 1 || (hosts.length === 0 && minor === 1)) throw malformed('it must have one host');
   if (!/^(?:[\w.-]*|\[[\da-fA-F:.]+\])(?::\d{0,5})?$/.test(host)) throw malformed('its host is no host');
-  if (!target.startsWith('/') && target !== '*') throw malformed('its target is no path');
+  if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS')) {
+    throw malformed('its target is no path');
+  }
   return host.toLowerCase();
 }
 

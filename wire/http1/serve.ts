@@ -48,6 +48,8 @@ export function serveHttp(stream: Duplex, options: ServeOptions): Served {
 
 const EMPTY = Buffer.alloc(0);
 const MAX_CHECK_MS = 5000;
+/** A client that still sends when it was answered would not read the answer if it were cut off at once. */
+const LINGER_MS = 30_000;
 
 class Serving implements Served {
   readonly closed: Promise<void>;
@@ -177,7 +179,7 @@ class Serving implements Served {
     this.#stream.off('data', this.#onData);
     this.#stream.end();
     this.#stream.resume();
-    const timer = this.#options.clock.after(MAX_CHECK_MS, () => this.#stream.destroy());
+    const timer = this.#options.clock.after(LINGER_MS, () => this.#stream.destroy());
     this.#stream.once('close', () => timer.cancel());
     this.#stream.once('end', () => this.#stream.destroy());
   }

@@ -2,7 +2,9 @@
 // in which auth, proxy and agent are one process, and one in which the agent is a process behind a tunnel. All on loopback.
 import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,7 +98,7 @@ async function startNginx(
 ): Promise<{ plain: number; tls: number }> {
   const own = join(folder, 'nginx');
   mkdirSync(own, { mode: 0o755 });
-  const [plain, tls] = [await freePort(), await freePort()];
+  const [plain, tls, sink] = [await freePort(), await freePort(), await startSink(closers)];
   const pair = ['-keyout', join(own, 'key.pem'), '-out', join(own, 'cert.pem')];
   const made = [
     'req',
@@ -125,8 +127,7 @@ ${temporary}
   upstream inside { server 127.0.0.1:${plain}; keepalive 64; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${plain}; root ${own};
-    location = /upload { client_body_buffer_size 64k; proxy_request_buffering off; proxy_pass http://127.0.0.1:${plain}/taken; }
-    location = /taken { return 200 "taken"; }
+    location = /upload { proxy_http_version 1.1; proxy_request_buffering off; proxy_pass http://127.0.0.1:${sink}; }
   }
   server {
     listen 127.0.0.1:${tls} ssl; ssl_certificate ${own}/cert.pem; ssl_certificate_key ${own}/key.pem;
@@ -144,6 +145,25 @@ ${temporary}
     ),
   );
   return { plain, tls };
+}
+
+/** Reads what it is sent and says how much it was. Its port. */
+async function startSink(closers: (() => unknown)[]): Promise<number> {
+  const server = createServer((request, response) => {
+    let bytes = 0;
+    request.on('data', (part: Buffer) => (bytes += part.length));
+    request.on('end', () => {
+      const body = String(bytes);
+      response.setHeader('content-length', body.length);
+      response.end(body);
+    });
+  });
+  closers.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
 }
 
 interface Cluster {
