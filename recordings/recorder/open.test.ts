@@ -10,6 +10,7 @@ import { openTestSpool } from '../conformance/test-spool.ts';
 import type { Frame } from '../format/frames.ts';
 import { readRecording } from '../read.ts';
 import type { RecordingSource } from '../source.ts';
+import { playAsJson } from '../playback/export.ts';
 import { verifyRecording } from '../verify.ts';
 
 const folder = tempFolder();
@@ -369,6 +370,32 @@ describe('S33 a session that does not wait', () => {
     await recorder.started;
     disk.gate = new Promise(() => undefined);
     for (let at = 0; at < 100; at++) recorder.output(randomBytes(100_000));
+    await expect(recorder.failed).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  });
+});
+
+describe('a session of a database', () => {
+  test('ok: its events come back as gate play prints them', async () => {
+    const { record, source } = await openTestSpool(folder);
+    const recorder = record({ sessionId: SESSION, kind: 'database' });
+    expect(recorder.event('db.session.query', { db_query: 'select 1' })).toBe(true);
+    expect(recorder.event('db.session.result', { affected_rows: 1 })).toBe(true);
+    await recorder.end({});
+    const lines: unknown[] = [];
+    for await (const line of playAsJson(source(SESSION))) lines.push(JSON.parse(String(line)));
+    expect(lines).toMatchObject([
+      { event: 'db.session.query', sid: SESSION, db_query: 'select 1' },
+      { event: 'db.session.result', affected_rows: 1 },
+    ]);
+  });
+
+  test('refuses: S35 strict: a session whose events come faster than the disk takes them fails, and none is lost in silence', async () => {
+    const { record } = await openTestSpool(folder);
+    const recorder = record({ sessionId: SESSION, kind: 'database', mode: 'strict' });
+    const fields = { db_query: randomBytes(12_000).toString('hex') };
+    let hasRoom = true;
+    for (let n = 0; n < 1000; n++) hasRoom = recorder.event('db.session.query', fields);
+    expect(hasRoom).toBe(false);
     await expect(recorder.failed).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
   });
 });
