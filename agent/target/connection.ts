@@ -98,6 +98,8 @@ export interface TargetGround {
   readonly view: ClusterView;
   readonly guard: TargetGuard;
   readonly emit: (event: TargetEvent) => void;
+  /** What an application's document says now; the guard tells of changes. Left out: they do not change. */
+  readonly appNow?: ((name: string) => Resource<AppSpec> | undefined) | undefined;
   /** Share of the room for events that wait for auth, 0 to 1: near 1, sessions must wait. Left out: there is always room. */
   readonly auditFilled?: (() => number) | undefined;
   /** Undefined when sessions are not recorded here. A throw refuses a strict session and is logged for others. */

@@ -82,7 +82,7 @@ export async function openTargets(options: TargetsOptions): Promise<Targets> {
     guard.review();
     options.onChange();
   };
-  const engines = openEngines(options, { ...ground, guard });
+  const engines = openEngines(options, { ...ground, guard, appNow: (name) => apps?.get(name) });
   const service = openTargetService({
     ...ground,
     maxConnections: options.limits.maxConnections,

@@ -1,9 +1,10 @@
 // HTTP applications at the agent: each connection of a person is let in once, and its requests go to the application with
 // the lines that say who comes. Bodies are streamed; connections to the application are used again.
 import type { Timer } from '#core/clock.ts';
+import { isCode } from '#core/errors/error.ts';
 import { parseIpPort } from '#core/ip-port.ts';
 import type { Resource } from '#core/resource.ts';
-import { appLabels, type AppSpec } from '#kinds/app/kind.ts';
+import { appLabels, isAwsApp, type AppSpec } from '#kinds/app/kind.ts';
 import type { Exchange } from '#wire/http1/exchange.ts';
 import { endToEnd, hostOf } from '#wire/http1/framing.ts';
 import type { Field, RequestHead } from '#wire/http1/head.ts';
@@ -21,7 +22,7 @@ import {
   replyFields,
   requestRules,
   setNames,
-  isForbidden,
+  mayPass,
   type Person,
   type RequestRules,
 } from './fields.ts';
@@ -72,7 +73,7 @@ export function openHttpApps(options: HttpAppsOptions): HttpApps {
       const { stream } = connection;
       stream.on('error', () => {});
       try {
-        const visit: Visit = new Visit(options, connection, app, siteOf(app), () => running.delete(visit));
+        const visit: Visit = new Visit(options, connection, app, siteOf, () => running.delete(visit));
         running.add(visit);
       } catch (error) {
         answerAll(connection, options, error);
@@ -127,8 +128,9 @@ interface Own {
 class Visit {
   readonly #options: HttpAppsOptions;
   readonly #connection: TargetConnection;
-  readonly #app: Resource<AppSpec>;
-  readonly #site: Site;
+  readonly #siteOf: (app: Resource<AppSpec>) => Site;
+  #app: Resource<AppSpec>;
+  #site: Site;
   readonly #person: Person;
   readonly #opened: OpenedTarget;
   readonly #seat: SessionSeat;
@@ -144,13 +146,14 @@ class Visit {
     options: HttpAppsOptions,
     connection: TargetConnection,
     app: Resource<AppSpec>,
-    site: Site,
+    siteOf: (app: Resource<AppSpec>) => Site,
     onEnd: () => void,
   ) {
     this.#options = options;
     this.#connection = connection;
     this.#app = app;
-    this.#site = site;
+    this.#siteOf = siteOf;
+    this.#site = siteOf(app);
     const { identity, client, stream } = connection;
     const { name } = app.metadata;
     const route = identity.route_to_app;
@@ -159,7 +162,7 @@ class Visit {
     this.#opened = options.guard.open(
       connection,
       { kind: 'app', target: { name, labels: appLabels(app) } },
-      { cut: () => this.end() },
+      { cut: () => this.end(), changed: () => this.#follow() },
       route === undefined ? {} : { sessionId: route.session_id },
     );
     this.#seat = options.people.enter({
@@ -202,21 +205,40 @@ class Visit {
     void this.#prepare(exchange);
   }
 
-  /** Makes the lines of this person, which need a token of auth. */
-  async #prepare(exchange: Exchange): Promise<void> {
-    let token: AppToken | undefined;
-    try {
-      token = await this.#options.tokens.get(this.#connection.certificate);
-    } catch (error) {
-      exchange.answer(problemAnswer(error, exchange.head));
+  /** The next request goes by the settings as they are now. */
+  #follow(): void {
+    const app = this.#options.appNow?.(this.#app.metadata.name) ?? this.#app;
+    const site = this.#siteOf(app);
+    if (site === this.#site) return;
+    if (isAwsApp(app.spec)) {
+      this.end();
       return;
     }
-    if (this.#isOver) return;
-    const fields = ownFields(this.#site.rules, this.#person, token?.token);
-    const own = { fields, names: setNames(fields, this.#site.rules) };
+    this.#app = app;
+    this.#site = site;
+    this.#own = undefined;
+  }
+
+  /** Makes the lines of this person, which need a token of auth. */
+  async #prepare(exchange: Exchange): Promise<void> {
+    try {
+      const token = await this.#options.tokens.get(this.#connection.certificate);
+      if (this.#isOver) return;
+      const own = this.#linesWith(token);
+      this.#forward(exchange, own);
+    } catch (error) {
+      if (!isCode(error)) this.#options.log.error({ err: error }, 'a request to an application failed');
+      exchange.answer(problemAnswer(error, exchange.head));
+    }
+  }
+
+  #linesWith(token: AppToken | undefined): Own {
+    const { rules } = this.#site;
+    const fields = ownFields(rules, this.#person, token?.token);
+    const own = { fields, names: setNames(fields, rules) };
     this.#own = own;
     this.#ownUntil = token?.until ?? 0;
-    this.#forward(exchange, own);
+    return own;
   }
 
   #forward(exchange: Exchange, own: Own): void {
@@ -224,7 +246,8 @@ class Visit {
     exchange.forward({
       pool: this.#site.pool,
       head: { target: head.target, fields: requestFields(head, own) },
-      keepTrailer: ({ name }) => !own.names.has(name) && !isForbidden(name),
+      keepTrailer: ({ name }) => mayPass(name, own.names),
+      moved: () => this.#opened.touch(),
       reply: (fields) => replyFields(fields, this.#site.redirects),
       seen: (status) => this.#seat.request({ method: head.method, target: head.target, status }),
       failed: (error) => {

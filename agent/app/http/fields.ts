@@ -56,9 +56,31 @@ const FORBIDDEN_PREFIXES = [
   'x-forwarded-client-cert',
 ];
 
-/** Whether a line may not come from a client. Applications behind CGI take `_` for `-`. */
+/** What says where a message ends or whose it is: good in the spelling of HTTP alone. */
+const ONE_SPELLING: ReadonlySet<string> = new Set([
+  'authorization',
+  'connection',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+const PLAIN_NAME = /^[a-z0-9-]*$/;
+
+/** As applications behind CGI and its like read a name: to them `_`, and what else is no letter, is the same as `-`. */
+const plainly = (name: string): string => (PLAIN_NAME.test(name) ? name : name.replaceAll(/[^a-z0-9]/g, '-'));
+
+/** Whether a line may not come from a client, whatever is set here. */
 export function isForbidden(name: string): boolean {
-  const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
+  const plain = plainly(name);
+  if (plain !== name && ONE_SPELLING.has(plain)) return true;
   return FORBIDDEN.has(plain) || FORBIDDEN_PREFIXES.some((prefix) => plain.startsWith(prefix));
 }
 
@@ -138,12 +160,16 @@ const isSendable = (value: string): boolean => /^[\t\x20-\x7e\x80-\xff]{0,8192}$
 
 /** Names that the client may not set because they are set here, also where there is no value for this person. */
 export function setNames(own: readonly Field[], { set }: RequestRules): ReadonlySet<string> {
-  return new Set([...own, ...set].map(({ name }) => name));
+  return new Set([...own, ...set].map(({ name }) => plainly(name)));
 }
+
+/** Whether a client's line or trailer goes on; `own` as setNames. */
+export const mayPass = (name: string, own: ReadonlySet<string>): boolean =>
+  !own.has(plainly(name)) && !isForbidden(name);
 
 /** The client's line as it goes on; undefined when it does not. */
 export function clientField(field: Field, own: ReadonlySet<string>): Field | undefined {
-  if (own.has(field.name) || isForbidden(field.name)) return undefined;
+  if (!mayPass(field.name, own)) return undefined;
   return field.name === 'cookie' ? withoutOwnCookies(field) : field;
 }
 

@@ -5,6 +5,7 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { openApps } from '#agent/app/open.ts';
 import type { AppEngine, TargetGround } from '#agent/target/connection.ts';
+import type { AppServiceConfig } from '#config/config.ts';
 import { systemClock } from '#core/clock.ts';
 import { startTestAuth, type TestAuth, type TestClient } from '#test/kit/auth-server.ts';
 import { startProxyHouse, type ProxyHouse } from '#test/kit/proxy.ts';
@@ -54,6 +55,8 @@ export async function startServer(listener: RequestListener): Promise<{ server: 
 export async function startAppHouse(
   apps: Readonly<Record<string, { readonly port: number } & Partial<Parameters<typeof testApp>[1]>>>,
   engine: (ground: TargetGround) => AppEngine = openApps,
+  /** Of the cluster's applications, which the agent serves as well. */
+  resources: AppServiceConfig['resources'] = [],
 ): Promise<AppHouse> {
   const auth = await startTestAuth();
   // The clock of auth stands still, and codes need steps of time.
@@ -70,7 +73,7 @@ export async function startAppHouse(
         apps: Object.entries(apps).map(([name, { port: target, ...more }]) =>
           testApp(name, { uri: `http://127.0.0.1:${target}`, ...more }),
         ),
-        resources: [],
+        resources,
         debugApp: false,
       },
     },
