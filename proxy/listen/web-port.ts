@@ -20,7 +20,7 @@ import type { ClientHello } from './client-hello.ts';
 import type { ListenerOptions } from './listener.ts';
 import type { Origin, Origins } from './origin.ts';
 import { acceptTls } from './tls/handshake.ts';
-import type { MemberDoor, ProvenUser } from './tls/member-door.ts';
+import { ASKS_FOR_CERTIFICATE, type MemberDoor, type ProvenUser } from './tls/member-door.ts';
 import { targetServiceOf, type TargetDoors } from '../target/doors.ts';
 
 export interface WebPortOptions {
@@ -136,8 +136,7 @@ async function acceptWeb(
       throw new GatehouseError('UNAVAILABLE', 'TLS ends in front of this proxy');
     }
     origins.remember(socket, origin, settled);
-    // Which certificate it is, is looked at above TLS, where the answer can say what is wrong.
-    const asks = asked === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+    const asks = asked === undefined ? {} : ASKS_FOR_CERTIFICATE;
     const tls = await acceptTls(socket, { secureContext, ALPNProtocols: ['http/1.1'], ...asks }, clock);
     if (asked !== undefined && tls.getPeerX509Certificate() !== undefined)
       targets.shown(tls, origin, settled, asked.app);

@@ -53,6 +53,9 @@ export interface MemberDoor {
   accept(socket: Socket): Promise<ProvenUser>;
 }
 
+/** What is wrong with a certificate is found above TLS (`identify`), and said in the protocol there. */
+export const ASKS_FOR_CERTIFICATE = { requestCert: true, rejectUnauthorized: false } as const;
+
 export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
   const { clock, record, view, takesTickets = false } = options;
   const ALPNProtocols = [...options.protocols];
@@ -76,12 +79,7 @@ export function openMemberDoor(options: MemberDoorOptions): MemberDoor {
   };
   const handshake = async (socket: Socket): Promise<MemberStream> => {
     const secureContext = contextNow();
-    const stream = await acceptTls(
-      socket,
-      // What a bad certificate is answered with is said in the protocol above.
-      { secureContext, ALPNProtocols, requestCert: true, rejectUnauthorized: false },
-      clock,
-    );
+    const stream = await acceptTls(socket, { secureContext, ALPNProtocols, ...ASKS_FOR_CERTIFICATE }, clock);
     return { stream, identify: () => identify(stream, certificates, view, clock.now()) };
   };
   return {
