@@ -77,6 +77,11 @@ beforeAll(async () => {
     engines,
     environment: process.env,
   });
+  await until(
+    'the agent is reached by its tunnel',
+    () => agent.agent.health().ready && proxy.proxy.counts.tunnels > 0,
+    60_000,
+  );
   await until('the database is known', () => [...auth.auth.state.list('db_server')].length === 1);
   file('ca.pem', auth.authority);
 }, 120_000);
