@@ -119,6 +119,7 @@ const values = (more: object): Parameters<KubeHouse['installAgent']>[1] => ({
       tls: { ca_cert_file: '/etc/gatehouse-tls-ca/ca.pem' },
     },
   ],
+  databaseResources: [{ labels: { team: 'story' } }],
   serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': AGENT_ROLE } },
   hostAliases: [{ ip: house.cluster.hostAddress, hostnames: aws.names }],
   tls: { existingCASecretName: 'aws-ca' },
@@ -135,13 +136,13 @@ async function callerArn(): Promise<string> {
 }
 
 /** What psql prints of it, through the cluster, with an AWS token of the agent as its password there. */
-async function psql(text: string): Promise<string> {
+async function psql(text: string, database = 'orders'): Promise<string> {
   const words = [
     'db',
     'connect',
     '--db-user=reader',
     '--db-name=postgres',
-    'orders',
+    database,
     '--',
     '-AtqX',
     '-c',
@@ -254,6 +255,26 @@ test(
       },
       READY_MS,
     );
+  },
+  STORY_MS,
+);
+
+test(
+  'ok: a database that is applied as a custom resource is served by the agent that matches its labels',
+  async (context) => {
+    if (whyNot !== undefined) context.skip(whyNot);
+    await house.apply({
+      apiVersion: 'gatehouse.dev/v1',
+      kind: 'GatehouseDatabase',
+      metadata: { name: 'applied', labels: { team: 'story' } },
+      spec: { protocol: 'postgres', uri: `${RDS_HOST}:${rds.port}`, tls: { ca_cert: rds.authority } },
+    });
+    await house.ready('gatehousedatabase/applied');
+    const isListed = async (): Promise<boolean> => (await alice.gate('db', 'ls')).stdout.includes('applied');
+    await phase('a database that was applied is listed', () => until('it is listed', isListed, READY_MS));
+    expect(await psql('select current_user', 'applied')).toBe('reader');
+    await house.kubectl('delete', 'gatehousedatabase/applied');
+    await until('it is gone', async () => !(await isListed()), READY_MS);
   },
   STORY_MS,
 );
