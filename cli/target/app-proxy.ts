@@ -74,6 +74,9 @@ export async function openAppProxy(
 /** A page of somebody else, or a name of somebody else that leads here. */
 function isForeign({ headers }: IncomingMessage): boolean {
   const { host, origin } = headers;
+  const isLoadedElsewhere =
+    headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
+  if (isLoadedElsewhere) return true;
   return !OWN_HOST.test(host ?? '') || (origin !== undefined && !OWN_ORIGIN.test(origin));
 }
 

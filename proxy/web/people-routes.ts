@@ -15,7 +15,7 @@ import type { AppOrigins } from '../app/origins.ts';
 import { ipOf, type Origin } from '../listen/origin.ts';
 import { PAGE_POLICY, type Page, type Pages } from './pages.ts';
 import type { People } from './people.ts';
-import { requireBody, requireSameOrigin } from './requests.ts';
+import { requireBody, requireNavigation, requireSameOrigin } from './requests.ts';
 
 export interface PeopleRoutesOptions {
   readonly clock: Clock;
@@ -116,6 +116,7 @@ function mountLaunch(app: FastifyInstance, options: PeopleRoutesOptions): void {
     '/web/launch/:app',
     async (request, reply) => {
       const { app: name } = request.params;
+      requireNavigation(request);
       const document = APP_NAME.test(name) ? apps.document(name) : undefined;
       const state = textOf(request.query.state);
       const awsRole = textOf(request.query.aws_role);

@@ -18,6 +18,13 @@ export function requireSameOrigin({ headers }: FastifyRequest): void {
   throw new GatehouseError('ACCESS_DENIED', 'this call is for the page of this proxy only');
 }
 
+/** ACCESS_DENIED for what a page loads by itself: images and calls of others would use up what a person may have. */
+export function requireNavigation({ headers }: FastifyRequest): void {
+  const mode = headers['sec-fetch-mode'];
+  if (mode === undefined || mode === 'navigate') return;
+  throw new GatehouseError('ACCESS_DENIED', 'this address is to be gone to, not to be loaded by a page');
+}
+
 /** As the host header has it: without the port that the scheme implies. */
 function hostOf(origin: string): string | undefined {
   try {

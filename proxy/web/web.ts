@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { WebAnswer } from '#core/api/web.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
-import type { AppOrigins } from '../app/origins.ts';
+import { hostName, type AppOrigins } from '../app/origins.ts';
 import type { Origins } from '../listen/origin.ts';
 import { originOfRequest } from './client-address.ts';
 import type { Invites } from './invites.ts';
@@ -52,6 +52,11 @@ export async function openWeb(options: WebOptions): Promise<Web> {
     pages: await readPages(),
     originOf: (request: { readonly raw: IncomingMessage }) => originOfRequest(request.raw, options),
   };
+  // A balancer may send requests for several hosts on one connection: these pages are of no origin but the proxy's.
+  server.app.addHook('onRequest', async ({ headers }, reply) => {
+    if (options.apps.appAt(hostName(headers.host ?? '')) === undefined) return undefined;
+    return reply.code(421).type('text/plain; charset=utf-8').send('This connection is for another host.\n');
+  });
   mountRoutes(server.app, parts);
   mountPeople(server.app, parts);
   await server.ready();

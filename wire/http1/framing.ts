@@ -85,10 +85,14 @@ export function hostOf({ fields, method, minor, target }: RequestHead): string {
   return host.toLowerCase();
 }
 
-/** The protocol that a request wants to change to, in lower case. */
+/** HTTP again, in another version or under TLS: whoever spoke it would no longer be heard by those in between (S19). */
+const HTTP_AGAIN = /^(?:h\d|https?\b|tls\b|ssl\b)/;
+
+/** The protocol that a request wants to change to, in lower case; undefined when it is none that requests are let through for. */
 export function upgradeOf({ fields, method, minor }: RequestHead): string | undefined {
   const protocol = fieldOf(fields, 'upgrade');
   if (protocol === undefined || method !== 'GET' || minor === 0) return undefined;
+  if (wordsOf(protocol).some((word) => HTTP_AGAIN.test(word))) return undefined;
   return hasWord(fields, 'connection', 'upgrade') ? protocol.toLowerCase() : undefined;
 }
 
@@ -99,6 +103,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'proxy-authenticate',
   'proxy-authorization',
   'proxy-connection',
+  'http2-settings',
   'te',
   'transfer-encoding',
   'upgrade',

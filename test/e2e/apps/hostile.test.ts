@@ -85,6 +85,25 @@ it('refuses: S19 lines of ours in other spellings, which applications behind CGI
   expect(answer).toContain('"x_own":"kept"');
 });
 
+it('refuses: S19 HTTP in another version, in which nobody would look at lines; WebSockets alone change over', async () => {
+  const { send, text } = dial(await house.person('wiki'));
+  for (const [nth, protocol] of ['h2c', 'H2C', 'websocket, h2c', 'HTTP/2.0', 'TLS/1.0'].entries()) {
+    send(
+      `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n\r\n`,
+    );
+    await until('an answer', () => text().split('200 OK').length === nth + 2 && text().endsWith('}'));
+  }
+  expect(text()).not.toMatch(/upgrade|http2-settings/i);
+});
+
+it('refuses: S12 pages of the proxy at the address of an application, on whatever connection', async () => {
+  const answer = await house.ask(PROXY_HOST, {
+    headers: { host: `${wiki}:${house.port}` },
+    path: '/web/login',
+  });
+  expect(answer.status).toBe(421);
+});
+
 it.each([
   'CONNECT / HTTP/1.1',
   'CONNECT inside:22 HTTP/1.1',
