@@ -41,8 +41,9 @@ export async function openDatabaseBench(flags = ''): Promise<DatabaseBench> {
     for (const one of closers.splice(0).toReversed()) await one();
   };
   try {
-    // Authorities of the clusters are known only later.
-    const postgres = await startPostgres({ hba: 'local all all trust\nhostssl all all all cert\n' });
+    // As people run it: what is committed is on the disk.
+    const settings = 'fsync = on\nsynchronous_commit = on\nfull_page_writes = on\nshared_buffers = 128MB';
+    const postgres = await startPostgres({ settings });
     closers.push(() => postgres.stop());
     postgres.sql(`create role ${USER} superuser login; create database ${DATABASE} owner ${USER}`);
     const started = { folder, postgres, flags, closers };
