@@ -275,6 +275,55 @@ describe('what the server runs is on record', () => {
     ]);
   });
 
+  test('S35 ok: statements that are more than is remembered are on record when they are made', async () => {
+    const { send, deliver, seen } = openSession();
+    const long = 'x'.repeat(60_000);
+    for (let n = 0; n < 300; n++) send(Buffer.concat([parse(`s${n}`, `select ${n}, '${long}'`), sync()]));
+    await tick();
+    deliver();
+    send(Buffer.concat([parse('hidden', `drop table t -- ${long}`), sync()]));
+    deliver();
+    send(Buffer.concat([bind('hidden'), execute(), sync()]));
+    expect(seen.map((one) => one.text)).toContain(`drop table t -- ${long}`);
+    expect(seen.at(-1)?.text).toContain('(statement "hidden"');
+  });
+
+  test('S34 ok: statements without end, which the server passes over, are not kept', () => {
+    const { send, deliver, seen } = openSession();
+    send(parse('bad', FAILS));
+    deliver();
+    const long = 'x'.repeat(60_000);
+    const before = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 3000; n++) {
+      send(parse(`s${n}`, `${n}${long}`));
+      seen.length = 0;
+    }
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 * 1024 * 1024);
+  });
+
+  test('S34 refuses: one name with more statements than can be told of at each use', () => {
+    const { send, malformed, seen, server } = openSession();
+    for (let n = 0; n < 200; n++) send(Buffer.concat([parse('', `select ${n}`), sync()]));
+    send(Buffer.concat(Array.from({ length: 1000 }, () => bind(''))));
+    expect(malformed).toEqual(['client']);
+    expect(seen).toEqual([]);
+    expect(server.ran).toEqual([]);
+  });
+
+  test('ok: what waits for the server costs no more the more there is of it', async () => {
+    const { send, deliver, results } = openSession();
+    const many = 200_000;
+    send(Buffer.concat([parse('a', 'one'), sync()]));
+    send(Buffer.concat(Array.from({ length: many }, sync)));
+    // A walk through all of it for each of these would take minutes.
+    for (let n = 0; n < 20; n++) {
+      send(Buffer.concat(Array.from({ length: 1000 }, () => Buffer.concat([bind('a'), execute()]))));
+    }
+    await tick();
+    deliver();
+    expect(results).toHaveLength(20_000);
+  });
+
   test('S35 ok: a long query is cut, with its length and hash', () => {
     const { send, seen } = openSession();
     const long = `select '${'x'.repeat(100_000)}'`;

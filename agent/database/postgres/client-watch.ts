@@ -137,7 +137,11 @@ export class ClientWatch implements MessageListener {
 
   #parse(bytes: Buffer, start: number, end: number, isWhole: boolean): void {
     const { statement, query, types } = readParse(bytes, start, end, isWhole);
-    this.#options.pending.parse(statement, { query, types, cut: this.#takeHash() });
+    const cut = this.#takeHash();
+    if (this.#options.pending.parse(statement, { query, types, cut })) return;
+    // Its uses will be on record by its name alone, so its text must be there now.
+    const name = statement === '' ? undefined : statement;
+    this.#options.onQuery(this.#seen({ text: query, cut, statement: name }));
   }
 
   #bind(bytes: Buffer, start: number, end: number, isWhole: boolean): void {
