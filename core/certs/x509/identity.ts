@@ -8,10 +8,11 @@ import type { X509Extension } from './extensions.ts';
 import { parseX509, type ParsedCertificate } from './parse.ts';
 
 /**
- * Arc 2.25 belongs to whoever makes a UUID (X.667), so no registration is needed. The UUID is
- * 72b70e29-d436-4074-a19f-c79311c0ff5a, made once for Gatehouse; `.1` is the identity.
+ * Under arc 2.25 nobody registers (X.667), and its numbers are whole UUIDs. Go refuses certificates with numbers of
+ * more than 31 bits in an extension, so this is the first 32 bits of a UUID made for Gatehouse, 72b70e29-…, alone; no
+ * UUID that was made by the rules is so small. `.1` is the identity.
  */
-export const IDENTITY_OID = '2.25.152482469112357805634586669645591281498.1';
+export const IDENTITY_OID = '2.25.1924599337.1';
 
 export const MAX_IDENTITY_BYTES = 16 * 1024;
 const MAX_DEPTH = 16;
