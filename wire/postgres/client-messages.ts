@@ -19,8 +19,9 @@ export interface BindMessage {
   readonly hidden: number;
 }
 
-/** Only so many values are shown. */
+/** Only so many values are shown, and so much of them. */
 const MAX_SHOWN = 1000;
+const MAX_SHOWN_CHARACTERS = 64 * 1024;
 const NO_TYPES: readonly number[] = [];
 
 /** The text of a Query. `isWhole` false: its end was cut off. */
@@ -63,10 +64,12 @@ export function readBind(
   if (formats.length > 1 && formats.length !== count) throw malformed('formats and values differ in number');
   const types = count === 0 ? NO_TYPES : typesOf(statement);
   const parameters: string[] = [];
+  let room = MAX_SHOWN_CHARACTERS;
   for (let n = 0; n < count; n++) {
     const shown = readValue(content, isWhole, formats[formats.length === 1 ? 0 : n] ?? 0, types[n] ?? 0);
     if (shown === undefined) break;
-    if (n < MAX_SHOWN) parameters.push(shown);
+    room -= shown.length;
+    if (n < MAX_SHOWN && room >= 0) parameters.push(shown);
   }
   if (isWhole) {
     readFormats(content);

@@ -160,6 +160,37 @@ describe('what clients send', () => {
     });
   });
 
+  test('ok: as many values as there can be, each with its format', () => {
+    const count = 65_535;
+    const formats = Buffer.alloc(2 + 2 * count, 0);
+    formats.writeUInt16BE(count);
+    const values = Buffer.concat([uint32(6), Buffer.from('\x01\x01\x01\x01\x01\x01')]);
+    const content = Buffer.concat([
+      Buffer.from('\0\0'),
+      formats,
+      formats.subarray(0, 2),
+      Buffer.concat(Array.from({ length: count }, () => values)),
+      Buffer.from([0, 0]),
+    ]);
+    const whole = readBind(content, 0, content.length, true, () => []);
+    expect(whole).toMatchObject({ hidden: count - 1000 });
+    const cut = readBind(content, 0, 192 * 1024, false, () => []);
+    expect(cut.parameters).toHaveLength(1000);
+    expect(cut.hidden).toBe(count - 1000);
+  });
+
+  test('S35 ok: values that are long are told of in part, so that there is always room for the event', () => {
+    const value = Buffer.concat([uint32(4000), Buffer.alloc(4000, 1)]);
+    const content = Buffer.concat([
+      Buffer.from('\0\0\0\0\0\x28'),
+      Buffer.concat(Array.from({ length: 40 }, () => value)),
+      Buffer.from([0, 0]),
+    ]);
+    const { parameters, hidden } = readBind(content, 0, content.length, true, () => []);
+    expect(parameters.join('')).toHaveLength(64_000);
+    expect(hidden).toBe(24);
+  });
+
   test('ok: a statement with its types', () => {
     const content = Buffer.from('s\0select $1\0\0\x01\0\0\0\x17', 'latin1');
     expect(readParse(content, 0, content.length, true)).toEqual({

@@ -25,6 +25,8 @@ export interface ClientWatchOptions {
 
 /** What is read of a message: more than what the audit log keeps of a query. */
 const MAX_READ_BYTES = 64 * 1024;
+/** Before the first value, a Bind may have two bytes for the format of each of 65535. */
+const MAX_BIND_BYTES = 192 * 1024;
 const MAX_PORTALS = 1000;
 const NO_TYPES: readonly number[] = [];
 const IGNORED = -1;
@@ -61,10 +63,12 @@ export class ClientWatch implements MessageListener {
         return IGNORED;
       case CLIENT.query:
       case CLIENT.parse:
-      case CLIENT.bind:
       case CLIENT.functionCall:
         requireAtMost(length, MAX_LARGE_BYTES);
         return MAX_READ_BYTES;
+      case CLIENT.bind:
+        requireAtMost(length, MAX_LARGE_BYTES);
+        return MAX_BIND_BYTES;
       case CLIENT.execute:
       case CLIENT.close:
       case CLIENT.describe:

@@ -1,5 +1,6 @@
 // The login and the end of sessions, with a server that the test plays: what must be asked of the guard, recorded and told
 // before and after, and what no client may do.
+import { once } from 'node:events';
 import { duplexPair, type Duplex } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { TARGET_EVENTS } from '#events/catalogue-target.ts';
@@ -33,6 +34,7 @@ import { RECORDED_CODES } from './session-events.ts';
 
 interface House {
   readonly engine: PostgresEngine;
+  readonly clock: FakeClock;
   readonly events: TargetEvent[];
   /** What the guard was asked. */
   readonly questions: object[];
@@ -62,8 +64,9 @@ function openHouse({ options, record, password, isTls = true, refusal }: Setup =
     servers.push(far);
     return near;
   };
+  const clock = new FakeClock();
   const engine = new PostgresEngine({
-    clock: new FakeClock(),
+    clock,
     log: silentLog,
     hostId: 'host-1',
     hostname: 'agent-1',
@@ -94,6 +97,7 @@ function openHouse({ options, record, password, isTls = true, refusal }: Setup =
   });
   return {
     engine,
+    clock,
     events,
     questions,
     hooks,
@@ -270,6 +274,27 @@ describe('the login', () => {
   });
 });
 
+test('refuses: a server that lets in before it proved that it knows the password', async () => {
+  const house = openHouse({ password: async () => 'secret' });
+  const { heard } = house.connect(STARTUP);
+  const server = await until('the server is called', () => house.servers[0]);
+  server.resume();
+  const mechanisms = Buffer.from('SCRAM-SHA-256\0\0');
+  server.write(Buffer.concat([message(SERVER.authentication, uint32(10), mechanisms), ...GREETING]));
+  await until('it is refused', () => heard().includes('did not prove'));
+});
+
+test('S34 refuses: a server whose greeting does not end, long before memory does', async () => {
+  const house = openHouse();
+  const { heard } = house.connect(STARTUP);
+  const server = await until('the server is called', () => house.servers[0]);
+  server.resume();
+  server.write(authenticationOk());
+  for (let n = 0; n < 20; n++) server.write(message(SERVER.notice, Buffer.alloc(60_000)));
+  await until('it is refused', () => heard().includes('does not end'));
+  await until('nobody is served', () => house.engine.count === 0);
+});
+
 describe('the end', () => {
   test('R32 ok: while a query runs, it is cancelled with the key of the server', async () => {
     const house = await openSession();
@@ -307,6 +332,21 @@ describe('the end', () => {
     );
     await until('the goodbye', () => house.asked().endsWith('X\0\0\0\x04'));
     await until('nobody is served', () => house.engine.count === 0);
+  });
+
+  test('S16 ok: cut while a query runs and the database cannot be asked to cancel it', async () => {
+    const house = await openSession();
+    house.client.stream.write(message(CLIENT.query, 'select pg_sleep(600)'));
+    await until('the query arrives', () => house.asked().includes('pg_sleep'));
+    const ended = once(house.client.stream, 'end');
+    house.hooks[0]?.cut('lock', 'locked by an admin');
+    // Nobody answers the second connection, and no time passes.
+    await until('it is asked', () => house.servers[1]);
+    await ended;
+    expect(house.client.heard()).toContain('locked by an admin');
+    const closed = house.engine.close();
+    await house.clock.advance(1500);
+    await closed;
   });
 
   test('S16 ok: cut while the login goes on', async () => {

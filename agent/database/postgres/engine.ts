@@ -2,6 +2,7 @@
 // request means, and ends them.
 import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { sleep } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import type { Resource } from '#core/resource.ts';
 import type { DbSpec } from '#kinds/db/kind.ts';
@@ -34,6 +35,7 @@ export interface EngineGround extends Pick<
 
 /** Whoever is refused may take so long to say what they want. */
 const REFUSAL_MS = 10_000;
+const CLOSE_MS = 1500;
 
 export class PostgresEngine implements DbEngine {
   readonly #ground: EngineGround;
@@ -82,7 +84,11 @@ export class PostgresEngine implements DbEngine {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const session of this.#sessions.keys()) session.cut('the agent ends');
-    await Promise.all(this.#sessions.values());
+    // A database that is away cannot be asked to cancel.
+    const late = new AbortController();
+    const patience = sleep(this.#ground.clock, CLOSE_MS, late.signal).catch(() => {});
+    await Promise.race([Promise.all(this.#sessions.values()), patience]);
+    late.abort();
   }
 }
 

@@ -211,13 +211,13 @@ export class DbSession {
     const { connection, ground } = this.#options;
     this.#live?.finish();
     this.#opened?.close();
+    endStream(connection.stream, ground.clock);
     const server = this.#server;
     if (server !== undefined) {
       // A query that nobody waits for must not go on.
       if (this.#live?.isBusy === true && !server.destroyed) await this.cancel();
       endStream(server, ground.clock, terminate());
     }
-    endStream(connection.stream, ground.clock);
     // It waits for the backend to be gone, and tries again: nobody waits for that.
     void this.#account?.close(this.#upstream?.key === undefined ? [] : [this.#upstream.key.processId]);
     await this.#recorder?.end({ participants: [connection.identity.name] }).catch((error: unknown) => {

@@ -31,6 +31,7 @@ export type UpstreamLogin =
 
 const MAX_LOGIN_MESSAGE = 64 * 1024;
 const MAX_LOGIN_MESSAGES = 1000;
+const MAX_LOGIN_BYTES = 1024 * 1024;
 const HEADER_BYTES = 5;
 
 /**
@@ -46,8 +47,9 @@ export async function logIn(upstream: DbUpstream, login: ClientLogin): Promise<U
   const greeting: Buffer[] = [];
   let key: UpstreamSession['key'];
   let version: string | undefined;
-  for (let n = 0; n < MAX_LOGIN_MESSAGES; n++) {
+  for (let n = 0, bytes = 0; n < MAX_LOGIN_MESSAGES && bytes < MAX_LOGIN_BYTES; n++) {
     const { type, content } = await reader.next();
+    bytes += content.length;
     switch (type) {
       case SERVER.authentication:
         await proof.answer(content);
@@ -80,6 +82,7 @@ export async function logIn(upstream: DbUpstream, login: ClientLogin): Promise<U
 class Proof {
   readonly #upstream: DbUpstream;
   #scram: ScramExchange | undefined;
+  #isOwed = false;
 
   constructor(upstream: DbUpstream) {
     this.#upstream = upstream;
@@ -90,6 +93,7 @@ class Proof {
     const { stream } = this.#upstream;
     switch (request.method) {
       case 'ok':
+        if (this.#isOwed) throw malformed('the database did not prove that it knows the password');
         return;
       case 'cleartext':
         stream.write(passwordMessage(await this.#password()));
@@ -97,6 +101,7 @@ class Proof {
       case 'sasl': {
         if (!request.mechanisms.includes(SCRAM_MECHANISM)) throw unsupported(request.mechanisms.join(', '));
         this.#scram = beginScram(await this.#password());
+        this.#isOwed = true;
         const first = Buffer.from(this.#scram.first);
         stream.write(passwordMessage(SCRAM_MECHANISM, uint32(first.length), first));
         return;
@@ -108,6 +113,7 @@ class Proof {
       }
       case 'sasl-final':
         this.#exchange().verify(request.data.toString());
+        this.#isOwed = false;
         return;
       case 'md5':
         throw unsupported('an MD5 password');
