@@ -30,26 +30,41 @@ export function writeRelayScope(scope: RelayScope): string {
     .join(';');
 }
 
+const SERVICE = /^[a-z0-9-]{1,64}$/;
+const REGION = /^[a-z0-9*,-]{1,256}$/;
+const PAYLOAD = /^(?:[0-9a-f]{64}|[A-Z0-9-]{1,64})$/;
+
 /** BAD_REQUEST when it is not what writeRelayScope writes. */
 export function readRelayScope(text: string): RelayScope {
+  const values = readFields(text);
+  const algorithm = values?.get('algorithm') ?? '';
+  const service = values?.get('service') ?? '';
+  const region = values?.get('region') ?? '';
+  const payload = values?.get('payload') ?? '';
+  const lifetime = readLifetime(values?.get('expires'));
+  const isGood =
+    isAlgorithm(algorithm) && SERVICE.test(service) && REGION.test(region) && PAYLOAD.test(payload);
+  if (!isGood || lifetime === undefined) {
+    throw new GatehouseError('BAD_REQUEST', `the header ${RELAY_SCOPE_HEADER} is malformed`);
+  }
+  return { algorithm, service, region, payload, ...lifetime };
+}
+
+const isAlgorithm = (text: string): text is SigningAlgorithm =>
+  text === HMAC_ALGORITHM || text === ECDSA_ALGORITHM;
+
+/** Undefined when there are others than ours, or one is there twice. */
+function readFields(text: string): ReadonlyMap<string, string> | undefined {
   const parts = text.length > MAX_TEXT ? [] : text.split(';').map((part) => part.split('='));
   const values = new Map(parts.map(([name = '', value = '']) => [name, value]));
   const isWhole = parts.every(({ length }) => length === 2) && values.size === parts.length;
-  const [algorithm, service = '', region = '', payload = '', expires] = FIELDS.map((name) =>
-    values.get(name),
-  );
-  const seconds =
-    expires === undefined ? undefined : /^\d{1,6}$/.test(expires) ? Number(expires) : Number.NaN;
-  if (
-    !isWhole ||
-    values.size !== (expires === undefined ? FIELDS.length - 1 : FIELDS.length) ||
-    (algorithm !== HMAC_ALGORITHM && algorithm !== ECDSA_ALGORITHM) ||
-    !/^[a-z0-9-]{1,64}$/.test(service) ||
-    !/^[a-z0-9*,-]{1,256}$/.test(region) ||
-    !/^(?:[0-9a-f]{64}|[A-Z0-9-]{1,64})$/.test(payload) ||
-    (seconds !== undefined && !(seconds >= 1 && seconds <= MAX_PRESIGNED_SECONDS))
-  ) {
-    throw new GatehouseError('BAD_REQUEST', `the header ${RELAY_SCOPE_HEADER} is malformed`);
-  }
-  return { algorithm, service, region, payload, ...(seconds === undefined ? {} : { expires: seconds }) };
+  const isOurs = [...values.keys()].every((name) => FIELDS.some((known) => known === name));
+  return isWhole && isOurs ? values : undefined;
+}
+
+/** Undefined when it is malformed. */
+function readLifetime(text: string | undefined): Pick<RelayScope, 'expires'> | undefined {
+  if (text === undefined) return {};
+  const expires = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  return expires >= 1 && expires <= MAX_PRESIGNED_SECONDS ? { expires } : undefined;
 }
