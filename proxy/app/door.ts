@@ -8,6 +8,7 @@ import { parseIp } from '#core/certs/ip-address.ts';
 import { GatehouseError, isCode } from '#core/errors/error.ts';
 import { formatIpPort } from '#core/ip-port.ts';
 import type { Log } from '#core/log.ts';
+import { PeopleLimit } from '#core/people-limit.ts';
 import { RateLimit } from '#core/rate-limit.ts';
 import type { AppSpec } from '#kinds/app/kind.ts';
 import type { Answer } from '#wire/http1/answer.ts';
@@ -37,6 +38,8 @@ export interface AppDoorOptions extends AppSessionsOptions {
   readonly origins: Origins;
   readonly apps: AppOrigins;
   readonly trustsForwardedFor: boolean;
+  /** Different people at a time, and connections at a time, of which one person has half at most. */
+  readonly limits: { readonly maxUsers: number; readonly maxConnections: number };
   /** The web side of the proxy itself; owns the socket. */
   readonly web: { accept(socket: Socket): void };
 }
@@ -69,12 +72,17 @@ class Door implements AppDoor {
   readonly #options: AppDoorOptions;
   readonly #sessions: AppSessions;
   readonly #failures: RateLimit;
+  readonly #people: PeopleLimit;
+  readonly #mostOfOne: number;
+  readonly #settled = new WeakSet<Socket>();
   #tellAgainAt = 0;
 
   constructor(options: AppDoorOptions) {
     this.#options = options;
     this.#sessions = new AppSessions(options);
     this.#failures = new RateLimit({ clock: options.clock, ...FAILURES });
+    this.#people = new PeopleLimit(options.limits.maxUsers);
+    this.#mostOfOne = Math.max(1, Math.floor(options.limits.maxConnections / 2));
   }
 
   accept(socket: Socket, serverName = ''): void {
@@ -160,8 +168,7 @@ class Door implements AppDoor {
   #forward(place: Place, session: AppSession): void {
     const { exchange, origin, app, socket } = place;
     const { head } = exchange;
-    // Whoever has a session is no stranger, on whichever of their connections.
-    this.#options.origins.settle(socket);
+    this.#letIn(socket, session.identity.name);
     const cors = this.#specOf(app)?.cors;
     if (isForged(head, originText(place), cors)) {
       const message =
@@ -181,6 +188,21 @@ class Door implements AppDoor {
       },
       upgraded: (running) => session.hold(running),
     });
+  }
+
+  /**
+   * Whoever has a session is no stranger, on whichever of their connections; one that has too many stays one, so that
+   * nobody takes the room of all others.
+   */
+  #letIn(socket: Socket, person: string): void {
+    if (this.#settled.has(socket) || socket.destroyed) return;
+    try {
+      socket.once('close', this.#people.take(person, this.#mostOfOne));
+    } catch {
+      return;
+    }
+    this.#settled.add(socket);
+    this.#options.origins.settle(socket);
   }
 
   /** Nobody is known: people are led to the login, programs told. */
@@ -227,8 +249,8 @@ class Door implements AppDoor {
   }
 
   async #finish(place: Place, query: URLSearchParams): Promise<void> {
-    const { exchange, app, origin, socket } = place;
-    const { membership, clock, origins } = this.#options;
+    const { exchange, app, origin } = place;
+    const { membership, clock } = this.#options;
     const nonce = cookieIn(cookieHeader(exchange.head), LAUNCH_COOKIE);
     const code = query.get('code') ?? '';
     const back = localPath(query.get('path'));
@@ -243,7 +265,6 @@ class Door implements AppDoor {
       .api()
       .call(createAppSession, { code, nonce, app, address: ipOf(origin) });
     this.#failures.giveBack(ipOf(origin));
-    origins.settle(socket);
     const seconds = (Date.parse(session.expires) - clock.now()) / 1000;
     redirect(exchange, back, [
       setCookie(APP_COOKIE, halvesText(session), seconds),

@@ -29,7 +29,7 @@ beforeAll(async () => {
       worse: { port: two.port, publicAddr: PROXY_HOST },
     },
     undefined,
-    [{ labels: { env: ['test'] } }],
+    { resources: [{ labels: { env: ['test'] } }] },
   );
 }, 120_000);
 afterAll(async () => {

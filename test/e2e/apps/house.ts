@@ -55,14 +55,21 @@ export async function startServer(listener: RequestListener): Promise<{ server: 
 export async function startAppHouse(
   apps: Readonly<Record<string, { readonly port: number } & Partial<Parameters<typeof testApp>[1]>>>,
   engine: (ground: TargetGround) => AppEngine = openApps,
-  /** Of the cluster's applications, which the agent serves as well. */
-  resources: AppServiceConfig['resources'] = [],
+  more: {
+    /** Of the cluster's applications, which the agent serves as well. */
+    readonly resources?: AppServiceConfig['resources'];
+    /** Of the proxy. */
+    readonly maxConnections?: number;
+  } = {},
 ): Promise<AppHouse> {
   const auth = await startTestAuth();
   // The clock of auth stands still, and codes need steps of time.
   await auth.put('cluster_auth_preference', 'cluster-auth-preference', { second_factor: 'off' });
   await auth.put('role', 'web', { allow: { app_labels: { env: ['test'] } } });
-  const door = await startProxyHouse(auth, { clock: systemClock });
+  const door = await startProxyHouse(auth, {
+    clock: systemClock,
+    ...(more.maxConnections === undefined ? {} : { maxConnections: more.maxConnections }),
+  });
   const port = Number(door.web.split(':')[1]);
   const agent = await startTargetAgent(auth, {
     name: 'agent',
@@ -73,7 +80,7 @@ export async function startAppHouse(
         apps: Object.entries(apps).map(([name, { port: target, ...more }]) =>
           testApp(name, { uri: `http://127.0.0.1:${target}`, ...more }),
         ),
-        resources,
+        resources: more.resources ?? [],
         debugApp: false,
       },
     },

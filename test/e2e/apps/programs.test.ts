@@ -42,20 +42,24 @@ beforeAll(async () => {
   });
   gone = await startServer(() => {});
   gone.server.close();
-  house = await startAppHouse({
-    wiki: {
-      port: echo.port,
-      rewrite: {
-        redirect: [],
-        headers: [
-          { name: 'X-Team', value: 'team-{{external.team}}' },
-          { name: 'Authorization', value: 'Bearer {{internal.jwt}}' },
-        ],
+  house = await startAppHouse(
+    {
+      wiki: {
+        port: echo.port,
+        rewrite: {
+          redirect: [],
+          headers: [
+            { name: 'X-Team', value: 'team-{{external.team}}' },
+            { name: 'Authorization', value: 'Bearer {{internal.jwt}}' },
+          ],
+        },
       },
+      other: { port: echo.port },
+      gone: { port: gone.port },
     },
-    other: { port: echo.port },
-    gone: { port: gone.port },
-  });
+    undefined,
+    { maxConnections: 60 },
+  );
 }, 120_000);
 afterAll(async () => {
   await house?.close();
@@ -319,6 +323,14 @@ describe('with cookies', () => {
     expect(out.status).toBe(200);
     await until('requests are refused', async () => (await status()) === 401);
     await until('what goes on is cut', () => second.isOver());
+  });
+
+  it('ok: connections of people with a session leave the room of strangers to others', async () => {
+    const cookie = await launch(await logIn('fay'));
+    const own = Array.from({ length: 28 }, () => upgrade(cookie, house.url('wiki')));
+    await until('all are there', () => own.every(({ text }) => text().includes('101 Switching')));
+    const strangers = Array.from({ length: 10 }, () => upgrade('', house.url('wiki')));
+    await until('all are answered', () => strangers.every(({ text }) => text().startsWith('HTTP/1.1 401 ')));
   });
 
   it('S12 refuses: WebSockets and changes from pages of another origin, also of an application beside it', async () => {
