@@ -131,6 +131,34 @@ describe('without a second factor', () => {
   });
 });
 
+describe('logout and sessions in browsers', () => {
+  beforeAll(() => secondFactor('off'));
+  const beginInBrowser = async (user: string): Promise<() => Promise<number>> => {
+    await run(`signup ${await invite(user)} ${server} ${pin} ${file}`);
+    const begun = await house.call(undefined, 'POST', '/v1/web/sessions', { user, password: PASSWORD });
+    const cookie = { id: begun.body?.['id'], secret: begun.body?.['secret'], address: '192.0.2.1' };
+    const proxy = house.issueHost(['proxy']);
+    return async () => (await house.call(proxy, 'POST', '/v1/web/sessions/open', cookie)).status;
+  };
+
+  test('S12 they end with it, and nobody else’s', async () => {
+    const wanda = await beginInBrowser('wanda');
+    const willi = await beginInBrowser('willi');
+    await run(`login ${server} ${pin} --user=wanda ${file}`);
+    expect([await wanda(), await willi()]).toEqual([200, 200]);
+    expect(await run('logout')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect([await wanda(), await willi()]).toEqual([401, 200]);
+  });
+
+  test('ok: a cluster that refuses keeps nobody from leaving', async () => {
+    await run(`login ${server} ${pin} --user=wanda ${file}`);
+    await house.remove('user', 'wanda');
+    const left = await run('logout');
+    expect(left).toMatchObject({ exitCode: 0, stdout: 'Signed out of test.example.com.\n' });
+    expect(left.stderr).toContain('Sessions in browsers at test.example.com go on');
+  });
+});
+
 describe('with a second factor', () => {
   beforeAll(() => secondFactor('otp'));
 
