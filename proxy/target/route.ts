@@ -20,6 +20,7 @@ import type { ProxyRefusals } from '../ssh/refusals.ts';
 import type { AgentDialer } from '../tunnel/agents.ts';
 import type { TunnelRequest } from '../tunnel/registry.ts';
 import { ConflictWatch } from './conflicts.ts';
+import { firstOpen } from './first-open.ts';
 import { candidatesFor, type TargetServer } from './candidates.ts';
 import { linkByChannel, linkByHand, type HandOver, type TargetLink } from './road.ts';
 
@@ -64,8 +65,8 @@ export interface TargetRouterOptions {
   readonly refusals: Pick<ProxyRefusals, 'denied'>;
 }
 
-/** An agent that does not answer within this time is passed over. */
-const OPEN_MS = 2000;
+/** An agent that has not answered for so long is not waited for alone: with two of them the third is asked within 2 s. */
+const NEXT_MS = 700;
 /** Targets that one person may name in vain: each is on record. */
 const MISSES = { burst: 200, refillMs: 100 };
 const CANCEL_AGENTS = 4;
@@ -242,18 +243,21 @@ export class TargetRouter {
   }
 
   async #reach(target: string, servers: readonly TargetServer[], header: ConnectHeader): Promise<TargetLink> {
+    const { clock, log } = this.#options;
     const tried: string[] = [];
-    for (const server of servers) {
+    const ways = servers.map((server) => async (): Promise<TargetLink> => {
       try {
         return await this.#link(server, header);
       } catch (error) {
-        if (!isCode(error)) {
-          this.#options.log.error({ err: error, hostId: server.hostId }, 'a dial failed unexpectedly');
-        }
+        if (!isCode(error)) log.error({ err: error, hostId: server.hostId }, 'a dial failed unexpectedly');
         tried.push(`${server.hostId}: ${isCode(error) ? error.message : 'failed'}`);
+        throw error;
       }
-    }
-    this.#options.log.warn({ target, tried }, 'no agent of a target could be reached');
+    });
+    const discard = (late: TargetLink): void => late.drop();
+    const opened = await firstOpen(ways, { clock, nextMs: NEXT_MS, discard }).catch(() => undefined);
+    if (opened !== undefined) return opened;
+    log.warn({ target, tried }, 'no agent of a target could be reached');
     throw new GatehouseError(
       'UNAVAILABLE',
       `no agent that serves ${target} can be reached: ${tried.slice(0, 5).join('; ')}`,
@@ -264,7 +268,7 @@ export class TargetRouter {
     const { clock, agents, hostId: own, ownAgent } = this.#options;
     const beside = hostId === own() ? ownAgent() : undefined;
     if (beside !== undefined) return linkByHand(hostId, beside, header);
-    const request: TunnelRequest = { service: header.service, client: header.client, timeoutMs: OPEN_MS };
+    const request: TunnelRequest = { service: header.service, client: header.client };
     return linkByChannel(hostId, await agents.dial(hostId, proxyIds, request), header, clock);
   }
 }
