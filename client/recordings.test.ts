@@ -79,6 +79,12 @@ describe('recordings', () => {
     });
   });
 
+  it.each(['node', 'proxy', 'db', 'app'] as const)('ok: a host that is only %s uploads', async (role) => {
+    const session = { sid: randomUUID(), user: 'joe', output: 'seen' };
+    expect(await recordSessions(house, [session], 'interactive', role)).toEqual([]);
+    expect(await textOf(apiOf(house.admin), session.sid)).toBe('seen');
+  });
+
   it('ok: many runs of a command without a terminal are few calls, and each is a recording', async () => {
     const runs = Array.from({ length: 100 }, (_, n) => ({
       sid: randomUUID(),

@@ -19,7 +19,7 @@ import type { KnownEvents } from '../reports/known.ts';
 import { handler, type UploadHandler } from '../routes/handler.ts';
 import type { Route, ServerContext } from '../routes/server-context.ts';
 
-const RECORDERS: readonly SystemRole[] = ['node', 'proxy'];
+const RECORDERS: readonly SystemRole[] = ['node', 'proxy', 'app', 'db'];
 /** Of 8 MiB each. */
 const SEGMENTS_AT_ONCE = 16;
 

@@ -37,10 +37,7 @@ const PAYLOAD = /^(?:[0-9a-f]{64}|[A-Z0-9-]{1,64})$/;
 /** BAD_REQUEST when it is not what writeRelayScope writes. */
 export function readRelayScope(text: string): RelayScope {
   const values = readFields(text);
-  const algorithm = values?.get('algorithm') ?? '';
-  const service = values?.get('service') ?? '';
-  const region = values?.get('region') ?? '';
-  const payload = values?.get('payload') ?? '';
+  const [algorithm = '', service = '', region = '', payload = ''] = FIELDS.map((name) => values?.get(name));
   const lifetime = readLifetime(values?.get('expires'));
   const isGood =
     isAlgorithm(algorithm) && SERVICE.test(service) && REGION.test(region) && PAYLOAD.test(payload);

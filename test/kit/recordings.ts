@@ -9,6 +9,7 @@ import { silentLog } from '#core/log.ts';
 import { openRecorder } from '#recordings/recorder/open.ts';
 import { openSpool } from '#recordings/spool/open.ts';
 import { startUploader } from '#recordings/spool/uploader.ts';
+import type { SystemRole } from '#core/identity.ts';
 import { TEST_CLUSTER, type TestAuth } from './auth-server.ts';
 
 export const TEST_NODE = 'd52527f9-b260-41d0-bb5a-e23b0cfe0f8f';
@@ -24,6 +25,7 @@ export async function recordSessions(
   house: TestAuth,
   sessions: readonly TestSession[],
   kind: 'interactive' | 'exec' = 'interactive',
+  role: SystemRole = 'node',
 ): Promise<readonly string[]> {
   const dir = await mkdtemp(join(tmpdir(), 'gatehouse-spool-'));
   const failures: string[] = [];
@@ -38,7 +40,7 @@ export async function recordSessions(
   const api = openApi({
     addresses: [`127.0.0.1:${house.auth.port}`],
     authorities: [house.authority],
-    identity: house.issueHost(['node'], { hostId: TEST_NODE }),
+    identity: house.issueHost([role], { hostId: TEST_NODE }),
   });
   const target = apiUploadTarget(() => api);
   const uploader = startUploader({ spool, target, clock: systemClock, log: silentLog });
