@@ -16,7 +16,10 @@ export const FIELDS = {
   app_name: { type: 'string', meaning: 'Name of the application.' },
   app_public_addr: { type: 'string', meaning: 'Public address of the application.' },
   app_uri: { type: 'string', meaning: 'Internal address of the application.' },
-  aws_action: { type: 'string', meaning: 'What was asked of the AWS service, such as GetObject.' },
+  aws_action: {
+    type: 'string',
+    meaning: 'What was asked of the AWS service, such as AssumeRole; by commas where a request says several.',
+  },
   aws_host: { type: 'string', meaning: 'Host of the AWS endpoint.' },
   aws_region: { type: 'string', meaning: 'Region of AWS that the request was signed for.' },
   aws_role_arn: { type: 'string', meaning: 'AWS role the session assumed.' },

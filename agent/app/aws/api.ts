@@ -3,8 +3,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { splitTarget, type AwsRequest } from '#core/aws/canonical.ts';
 import type { Clock } from '#core/clock.ts';
+import { parseAwsHost } from '#core/aws/endpoints.ts';
 import { awsFault } from '#core/aws/fault.ts';
-import { actionInForm, actionOf, isForm } from './action.ts';
+import { openActionReader } from './action.ts';
 import { destinationOf, type Destination } from './destination.ts';
 import type { AwsDialer } from './endpoints.ts';
 import { bodyFor, exchangeWithAws, headersForAws, signFor } from './outgoing.ts';
@@ -28,8 +29,7 @@ export async function relayApi(
   const { host, signing } = destination;
   if (signing === undefined)
     throw awsFault('BAD_REQUEST', 'InvalidRequest', 'the request must be an upgrade');
-  let action = actionOf(asked);
-  const formed = action === undefined && isForm(asked);
+  const reader = openActionReader(asked, parseAwsHost(host)?.service ?? '');
   let status = 0;
   try {
     const credentials = await visit.credentials();
@@ -37,14 +37,14 @@ export async function relayApi(
     const signed = signFor(bare, credentials, signing, ground.clock.now());
     const seen = (piece: Uint8Array): void => {
       visit.opened.touch();
-      if (formed) action ??= actionInForm(piece);
+      reader.push(piece);
     };
     const body = bodyFor({ request, seen }, asked, signed, { signing, credentials });
     const exchange = { ...ground, host, request, response, signed, signal: visit.signal, seen };
     status = await exchangeWithAws(exchange, body);
   } finally {
     const sent = response.headersSent ? response.statusCode : status;
-    visit.record(requestFields(asked, destination, action, sent));
+    visit.record(requestFields(asked, destination, reader.action, sent));
   }
 }
 
