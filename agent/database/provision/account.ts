@@ -52,12 +52,15 @@ export async function activate(admin: AdminConnection, change: Activation): Prom
   if (found === undefined) await create(admin, user);
   const account = found ?? { ...NEW, now: await nowOf(admin) };
   const wanted = [...new Set(roles)].sort();
+  if (wanted.includes(admin.user))
+    throw new GatehouseError('INVALID_CONFIG', 'db_roles name the admin_user, who makes accounts for all');
   requireFree(user, account, wanted);
   const name = quoteName(user);
   if (!isUsed(account)) {
-    await admin.rows(`ALTER ROLE ${name} WITH LOGIN PASSWORD NULL`);
+    await admin.rows(`ALTER ROLE ${name} WITH LOGIN`);
     await setRoles(admin, user, account.roles, wanted);
   }
+  await takePassword(admin, user);
   if (change.usesIam) await admin.rows(`GRANT ${IAM_ROLE} TO ${name}`);
   await writeComment(admin, user, withMark(account.marks, sessionId, account.now));
   await requireConnect(admin, change);
@@ -79,6 +82,11 @@ async function create(admin: AdminConnection, user: string): Promise<void> {
   await admin.rows(`GRANT ${quoteName(MARK_ROLE)} TO ${quoteName(user)}`);
 }
 
+/** Accounts give themselves one, to come back with it past Gatehouse. */
+async function takePassword(admin: AdminConnection, user: string): Promise<void> {
+  await admin.rows(`ALTER ROLE ${quoteName(user)} WITH PASSWORD NULL`);
+}
+
 /** Within a transaction. */
 export async function deactivate(admin: AdminConnection, change: Deactivation): Promise<Ended> {
   const { user, sessionId, processIds } = change;
@@ -87,12 +95,14 @@ export async function deactivate(admin: AdminConnection, change: Deactivation): 
   if (found === undefined || !found.isOurs) return 'gone';
   const others = withoutMark(found.marks, sessionId);
   if (found.sessions > 0 || others.size > 0) {
+    await takePassword(admin, user);
     await writeComment(admin, user, others);
     return 'in-use';
   }
   if (change.mode === 'best_effort_drop' && (await drop(admin, change))) return 'dropped';
   await setRoles(admin, user, found.roles, []);
-  await admin.rows(`ALTER ROLE ${quoteName(user)} WITH NOLOGIN PASSWORD NULL`);
+  await takePassword(admin, user);
+  await admin.rows(`ALTER ROLE ${quoteName(user)} WITH NOLOGIN`);
   await writeComment(admin, user, new Map());
   return 'disabled';
 }
@@ -103,6 +113,7 @@ async function drop(admin: AdminConnection, { user, ownedObjectsTo: heir }: Deac
   await admin.rows('SAVEPOINT dropping');
   try {
     if (heir !== undefined) {
+      if (await actsAsOwner(admin, user)) return false;
       await admin.rows(`GRANT ${name} TO CURRENT_USER`);
       await admin.rows(`REASSIGN OWNED BY ${name} TO ${quoteName(heir)}`);
       // Rights on the objects of others; it owns nothing here any more.
@@ -115,6 +126,17 @@ async function drop(admin: AdminConnection, { user, ownedObjectsTo: heir }: Deac
     if (codeOf(error) === DEPENDENT || heir !== undefined) return false;
     throw error;
   }
+}
+
+/** Functions and views that do what their owner may: under the heir they would do what the person never could. */
+async function actsAsOwner(admin: AdminConnection, user: string): Promise<boolean> {
+  const rows = await admin.rows(
+    `SELECT 1 FROM pg_roles r WHERE r.rolname = $1 AND (
+       EXISTS (SELECT 1 FROM pg_proc p WHERE p.proowner = r.oid AND p.prosecdef)
+       OR EXISTS (SELECT 1 FROM pg_class c JOIN pg_rewrite w ON w.ev_class = c.oid WHERE c.relowner = r.oid))`,
+    [user],
+  );
+  return rows.length > 0;
 }
 
 /** Until the end of the transaction, for all agents that serve this database. */

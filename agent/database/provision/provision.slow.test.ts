@@ -192,6 +192,54 @@ test('ok: dropped, with what it owns given to the heir, or kept without login wh
   expect(account()).toBe('');
 });
 
+test('refuses: what acts for its owner becomes no thing of the heir', async () => {
+  server.sql('CREATE TABLE secret (n int); ALTER TABLE secret OWNER TO heirs', 'shop');
+  const heir = {
+    ...db,
+    spec: { ...db.spec, admin_user: { ...db.spec.admin_user!, owned_objects_to: 'heirs' } },
+  };
+  for (const trap of [
+    'VIEW public.trap AS SELECT * FROM public.secret',
+    "FUNCTION public.trap() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.secret'",
+  ]) {
+    const made = await open({ roles: ['writer'], mode: 'best_effort_drop' }, heir);
+    const session = await connectAs('ann');
+    await session.rows('SET check_function_bodies = off');
+    await session.rows(`CREATE ${trap}`);
+    const [me] = await session.rows('SELECT pg_backend_pid() AS pid');
+    await session.close();
+    await made.close([Number(me?.['pid'])]);
+    expect(account()).toBe('f|gatehouse-auto-user');
+    expect(events.at(-1)).toMatchObject({ event: 'db.user.deactivate', action: 'disabled' });
+    server.sql(`DROP ${trap.split(' ')[0] ?? ''} trap`, 'shop');
+  }
+  server.sql('DROP TABLE secret', 'shop');
+});
+
+test('S16 ok: a password that a person gave the account does not outlive the session', async () => {
+  const first = await open();
+  const session = await connectAs('ann');
+  await session.rows("ALTER ROLE ann PASSWORD 'back door'");
+  const hasPassword = (): string =>
+    server.sql("SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = 'ann'");
+  expect(hasPassword()).toBe('t');
+  const second = await open();
+  expect(hasPassword()).toBe('f');
+  await session.rows("ALTER ROLE ann PASSWORD 'back door'");
+  await second.close();
+  expect(account()).toBe('t|gatehouse-auto-user,reader');
+  expect(hasPassword()).toBe('f');
+  const [me] = await session.rows('SELECT pg_backend_pid() AS pid');
+  await session.close();
+  await first.close([Number(me?.['pid'])]);
+  expect(account()).toBe('f|gatehouse-auto-user');
+});
+
+test('refuses: the account that makes accounts among the roles', async () => {
+  await expect(open({ roles: ['maker', 'reader'] })).rejects.toThrow(/db_roles name the admin_user/);
+  expect(account()).toBe('f|gatehouse-auto-user');
+});
+
 test('S15 refuses: accounts that were there before, names that PostgreSQL would cut, other spellings', async () => {
   server.sql('CREATE ROLE bob LOGIN');
   await expect(open({ user: 'bob' })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
