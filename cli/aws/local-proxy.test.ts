@@ -1,5 +1,6 @@
 import { createHash, createHmac, randomBytes, X509Certificate, type BinaryLike } from 'node:crypto';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
+import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -276,6 +277,31 @@ describe('by CONNECT', () => {
     }
     expect(seen[0]?.headers[RELAY_SCOPE_HEADER]).toBeUndefined();
     expect(seen[0]?.headers[RELAY_HOST_HEADER]).toBe(host);
+  });
+
+  it('ok: WebSockets that are signed in the address, as one of a request without a body', async () => {
+    const host = 'transcribestreaming.eu-west-1.amazonaws.com';
+    const request = {
+      method: 'GET',
+      target: '/stream-transcription-websocket?x=1',
+      headers: [['Host', host]] as const,
+    };
+    const { target } = presignRequest(request, keys, {
+      service: 'transcribe',
+      region: 'eu-west-1',
+      date: Date.now(),
+      payload: hashOf(new Uint8Array()),
+      expires: 300,
+    });
+    const upgrade = { host, connection: 'Upgrade', upgrade: 'websocket' };
+    const via = await shake(host);
+    const outgoing = httpRequest({ path: target, headers: upgrade, createConnection: () => via });
+    outgoing.end();
+    await once(outgoing, 'upgrade');
+    expect(seen[0]?.url).toBe('/stream-transcription-websocket?x=1');
+    expect(seen[0]?.headers[RELAY_SCOPE_HEADER]).toContain(
+      `;payload=${hashOf(new Uint8Array())};expires=300`,
+    );
   });
 
   it('ok: the agent may answer before the body has ended', async () => {

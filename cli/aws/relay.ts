@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { openChunkedDecoder, type ChunkedDecoder } from '#core/aws/chunked.ts';
-import { headerOf, type AwsRequest } from '#core/aws/canonical.ts';
+import { EMPTY_PAYLOAD_HASH, headerOf, type AwsRequest } from '#core/aws/canonical.ts';
 import { awsFault } from '#core/aws/fault.ts';
 import type { VerifiedSignature } from '#core/aws/sigv4-verify.ts';
 import { pour } from '#wire/pour.ts';
@@ -191,11 +191,8 @@ export async function relayUpgrade(
 function verified(asked: AwsRequest, verifier: Verifier, host: string): RelayedRequest {
   const claim = claimOf(asked);
   verifyClaim(asked, claim, verifier);
-  return relayed(
-    asked,
-    claim.payload.kind === 'body' ? { ...claim, payload: { kind: 'unsigned' } } : claim,
-    host,
-  );
+  // It has no body, and all services but S3 want the hash of that.
+  return relayed(asked, claim, host, EMPTY_PAYLOAD_HASH);
 }
 
 const isSigned = ({ headers, target }: AwsRequest): boolean =>
