@@ -3,8 +3,7 @@
 
 export const WEB_COOKIE = '__Host-gatehouse-session';
 export const APP_COOKIE = '__Host-gatehouse-app';
-/** Held by the browser that begins a launch, until it is back. */
-export const LAUNCH_COOKIE = '__Host-gatehouse-launch';
+const LAUNCH_PREFIX = '__Host-gatehouse-launch-';
 const OWN_PREFIX = '__Host-gatehouse';
 
 export interface Halves {
@@ -40,6 +39,15 @@ export function cookieIn(header: string | undefined, name: string): string | und
 /** `seconds` 0 removes it. */
 export function setCookie(name: string, value: string, seconds: number): string {
   return `${name}=${value}; Path=/; Max-Age=${Math.max(0, Math.floor(seconds))}; Secure; HttpOnly; SameSite=Lax`;
+}
+
+/** Held by the browser that begins a launch, until it is back: one for each, because tabs begin side by side. */
+export const launchCookie = (state: string): string => `${LAUNCH_PREFIX}${state.slice(0, 16)}`;
+
+/** Names of launches that are under way, the oldest first. */
+export function launchesIn(header: string | undefined): readonly string[] {
+  const names = (header ?? '').split(';').map((cookie) => cookie.split('=', 1)[0]?.trim() ?? '');
+  return names.filter((name) => /^__Host-gatehouse-launch-[\w-]{16}$/.test(name));
 }
 
 /** The header without cookies of ours; undefined when nothing is left. */

@@ -24,7 +24,8 @@ import {
   halvesIn,
   halvesText,
   isOwnCookie,
-  LAUNCH_COOKIE,
+  launchCookie,
+  launchesIn,
   setCookie,
   withoutOwn,
 } from './cookies.ts';
@@ -57,6 +58,8 @@ export const LOGOUT_PATH = '/x-gatehouse-logout';
 
 const NONCE_BYTES = 32;
 const LAUNCH_SECONDS = 600;
+/** Launches of one browser that are under way at one application: more are begun and left. */
+const MOST_LAUNCHES = 10;
 const MAX_PATH = 2048;
 const NONCE = /^[\w-]{43}$/;
 /** Cookies and codes of one address that turned out not to be good. */
@@ -226,9 +229,12 @@ class Door implements AppDoor {
   /** To the proxy's page, with something of this browser that the way back must bring again. */
   #sendToLaunch({ exchange, app }: Place, query: URLSearchParams): void {
     const nonce = randomBytes(NONCE_BYTES).toString('base64url');
-    query.set('state', createHash('sha256').update(nonce).digest('base64url'));
+    const state = createHash('sha256').update(nonce).digest('base64url');
+    query.set('state', state);
+    const forgotten = launchesIn(cookieHeader(exchange.head)).slice(0, -MOST_LAUNCHES);
     redirect(exchange, `${this.#options.apps.webUrl()}/web/launch/${app}?${query.toString()}`, [
-      setCookie(LAUNCH_COOKIE, nonce, LAUNCH_SECONDS),
+      setCookie(launchCookie(state), nonce, LAUNCH_SECONDS),
+      ...forgotten.map((name) => setCookie(name, '', 0)),
     ]);
   }
 
@@ -251,8 +257,9 @@ class Door implements AppDoor {
   async #finish(place: Place, query: URLSearchParams): Promise<void> {
     const { exchange, app, origin } = place;
     const { membership, clock } = this.#options;
-    const nonce = cookieIn(cookieHeader(exchange.head), LAUNCH_COOKIE);
-    const code = query.get('code') ?? '';
+    const [state, code] = [query.get('state') ?? '', query.get('code') ?? ''];
+    const cookie = launchCookie(state);
+    const nonce = NONCE.test(state) ? cookieIn(cookieHeader(exchange.head), cookie) : undefined;
     const back = localPath(query.get('path'));
     if (nonce === undefined || !NONCE.test(nonce) || !NONCE.test(code)) {
       throw new GatehouseError(
@@ -266,10 +273,7 @@ class Door implements AppDoor {
       .call(createAppSession, { code, nonce, app, address: ipOf(origin) });
     this.#failures.giveBack(ipOf(origin));
     const seconds = (Date.parse(session.expires) - clock.now()) / 1000;
-    redirect(exchange, back, [
-      setCookie(APP_COOKIE, halvesText(session), seconds),
-      setCookie(LAUNCH_COOKIE, '', 0),
-    ]);
+    redirect(exchange, back, [setCookie(APP_COOKIE, halvesText(session), seconds), setCookie(cookie, '', 0)]);
   }
 
   async #logOut(place: Place): Promise<void> {

@@ -135,6 +135,7 @@ function mountLaunch(app: FastifyInstance, options: PeopleRoutesOptions): void {
           people.launch(halves, { app: name, state, awsRole }, origin),
         );
         query.set('code', code);
+        query.set('state', state);
         return await reply.redirect(`${apps.urlOf(document)}${FINISH_PATH}?${query.toString()}`, 302);
       } catch (error) {
         if (!isCode(error, 'UNAUTHENTICATED', 'NOT_FOUND')) throw error;

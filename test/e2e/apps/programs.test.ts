@@ -287,8 +287,9 @@ describe('with cookies', () => {
     const query = `/web/launch/wiki?${new URLSearchParams({ state, path: '//evil.example.com' })}`;
     const given = await house.ask(PROXY_HOST, { path: query, headers: { ...NAVIGATION, cookie: web } });
     const { path } = pathOf(given.headers.location);
+    const held = `__Host-gatehouse-launch-${state.slice(0, 16)}`;
     const finish = (nonce: string) =>
-      house.ask(wiki, { path, headers: { ...NAVIGATION, cookie: `__Host-gatehouse-launch=${nonce}` } });
+      house.ask(wiki, { path, headers: { ...NAVIGATION, cookie: `${held}=${nonce}` } });
     expect((await house.ask(wiki, { path, headers: NAVIGATION })).status).toBe(401);
     const good = await finish('n'.repeat(43));
     expect([good.status, good.headers.location]).toEqual([302, '/']);
@@ -296,9 +297,33 @@ describe('with cookies', () => {
     const again = await house.ask(PROXY_HOST, { path: query, headers: { ...NAVIGATION, cookie: web } });
     const stolen = await house.ask(wiki, {
       path: pathOf(again.headers.location).path,
-      headers: { ...NAVIGATION, cookie: `__Host-gatehouse-launch=${'m'.repeat(43)}` },
+      headers: { ...NAVIGATION, cookie: `${held}=${'m'.repeat(43)}` },
     });
     expect([stolen.status, stolen.headers['set-cookie']]).toEqual([401, undefined]);
+  });
+
+  it('ok: tabs of one browser that begin at the same time all get there; launches that are left are forgotten', async () => {
+    const web = await logIn('gil');
+    const begun = await Promise.all(
+      ['/one', '/two', '/three'].map((path) => house.ask(wiki, { path, headers: NAVIGATION })),
+    );
+    const jar = begun.map(({ headers }) => cookieOf(headers, '__Host-gatehouse-launch')).join('; ');
+    for (const [nth, { headers }] of begun.entries()) {
+      const { path } = pathOf(headers.location);
+      const launched = await house.ask(PROXY_HOST, { path, headers: { ...NAVIGATION, cookie: web } });
+      const back = pathOf(launched.headers.location).path;
+      const done = await house.ask(wiki, { path: back, headers: { ...NAVIGATION, cookie: jar } });
+      expect([done.status, done.headers.location]).toEqual([302, ['/one', '/two', '/three'][nth]]);
+    }
+    const many = Array.from(
+      { length: 12 },
+      (_, nth) => `__Host-gatehouse-launch-${String(nth).padStart(16, 'x')}=v`,
+    );
+    const more = await house.ask(wiki, { headers: { ...NAVIGATION, cookie: many.join('; ') } });
+    const gone = (more.headers['set-cookie'] ?? []).filter((cookie) => cookie.includes('Max-Age=0'));
+    expect(gone.map((cookie) => cookie.split('=', 1)[0])).toEqual(
+      many.slice(0, 2).map((cookie) => cookie.split('=', 1)[0]),
+    );
   });
 
   it('S12 S16 refuses: after a lock, and after the logout, also what goes on', async () => {
