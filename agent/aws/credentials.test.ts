@@ -88,9 +88,9 @@ const withKeys = (): AwsCredentialsSource => {
 test('ok: from the environment, with and without an end', async () => {
   const source = withKeys();
   expect(await source.get()).toMatchObject({ accessKeyId: 'AKIAAGENT' });
-  expect(await source.isTemporary()).toBe(false);
+  expect((await source.get()).sessionToken).toBeUndefined();
   vi.stubEnv('AWS_SESSION_TOKEN', 'x');
-  expect(await open().isTemporary()).toBe(true);
+  expect((await open().get()).sessionToken?.reveal()).toBe('x');
 });
 
 test('ok: secrets do not print', async () => {
@@ -117,7 +117,7 @@ test('ok: by the web identity of a pod (IRSA); then roles are chained', async ()
   vi.stubEnv('AWS_ROLE_ARN', POD_ROLE);
   vi.stubEnv('AWS_REGION', 'eu-west-1');
   const source = open();
-  expect(await source.isTemporary()).toBe(true);
+  expect((await source.get()).sessionToken).toBeDefined();
   expect(sts.calls).toMatchObject([
     { action: 'AssumeRoleWithWebIdentity', parameters: { RoleArn: POD_ROLE } },
   ]);
@@ -144,11 +144,14 @@ test('ok: of a container (Pod Identity), with its token', async () => {
   expect(await open().get()).toMatchObject({ accessKeyId: 'ASIAPOD' });
 });
 
-test('ok: of an instance, by IMDSv2 only', async () => {
+test('ok: of an instance, by IMDSv2 only; what it assumes is not chained, and lasts as long as asked', async () => {
   vi.stubEnv('AWS_EC2_METADATA_DISABLED', undefined);
   vi.stubEnv('AWS_EC2_METADATA_V1_DISABLED', 'true');
-  expect(await open().get()).toMatchObject({ accessKeyId: 'ASIAPOD' });
+  const source = open();
+  expect(await source.get()).toMatchObject({ accessKeyId: 'ASIAPOD' });
   expect(sts.metadataCalls[0]).toBe('PUT /latest/api/token');
+  const long = await source.get({ assumeRoleArn: LONG, durationSeconds: 12 * 3600 });
+  expect(long.expires).toBeGreaterThan(Date.now() + 11 * 3600_000);
 });
 
 test('refuses: no credentials anywhere, and says how to give some', async () => {

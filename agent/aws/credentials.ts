@@ -24,7 +24,7 @@ export interface AssumeRoleRequest {
   readonly externalId?: string | undefined;
   /** As CloudTrail will show it; core/aws/session-name.ts makes one of a person's name. */
   readonly sessionName?: string | undefined;
-  /** 900 to 43,200. More than AWS gives is lowered: to one hour for chained roles and for what the role's own limit refuses. */
+  /** 900 to 43,200. What AWS refuses as too long, for chained roles and by the role's own limit, is lowered to one hour. */
   readonly durationSeconds?: number | undefined;
   /** Where STS is asked; default: the agent's region, else the usual one of the role's partition. */
   readonly region?: string | undefined;
@@ -39,8 +39,6 @@ export interface AwsCredentialsSource {
    * what to check. The errors are for admins and fit for people.
    */
   get(request?: AssumeRoleRequest): Promise<AwsCredentials>;
-  /** Whether the agent's own are temporary (IRSA, instance profile, ...): then roles last one hour at most. */
-  isTemporary(): Promise<boolean>;
   /** The region that the agent is configured for, if any. */
   region(): Promise<string | undefined>;
 }
@@ -56,7 +54,7 @@ export interface AwsCredentialsOptions {
 const DEFAULT_SESSION = 'gatehouse';
 const MIN_SECONDS = 900;
 const MAX_SECONDS = 12 * 3600;
-/** What AWS allows a role that was assumed by temporary credentials, and what every role allows. */
+/** What AWS allows a role that was assumed by an assumed role, and what every role allows. */
 const CHAINED_SECONDS = 3600;
 
 /** Opens nothing yet: the SDK is loaded and AWS is asked when the first credentials are needed. */
@@ -80,10 +78,6 @@ class CredentialsSource implements AwsCredentialsSource {
     return this.#cache.get(keyOf(request), () => this.#assume(request));
   }
 
-  async isTemporary(): Promise<boolean> {
-    return (await this.get()).sessionToken !== undefined;
-  }
-
   region(): Promise<string | undefined> {
     return this.#sdk.region();
   }
@@ -102,7 +96,7 @@ class CredentialsSource implements AwsCredentialsSource {
       roleArn: role.arn,
       sessionName: request.sessionName ?? DEFAULT_SESSION,
       externalId: request.externalId,
-      durationSeconds: secondsOf(request.durationSeconds, base.sessionToken !== undefined),
+      durationSeconds: secondsOf(request.durationSeconds),
       fallbackSeconds: CHAINED_SECONDS,
       region: isFitting ? wanted : role.partition.defaultRegion,
       tags: request.tags,
@@ -112,9 +106,8 @@ class CredentialsSource implements AwsCredentialsSource {
   }
 }
 
-function secondsOf(wanted: number | undefined, isChained: boolean): number {
-  const most = isChained ? CHAINED_SECONDS : MAX_SECONDS;
-  return Math.min(Math.max(Math.floor(wanted ?? CHAINED_SECONDS), MIN_SECONDS), most);
+function secondsOf(wanted: number | undefined): number {
+  return Math.min(Math.max(Math.floor(wanted ?? CHAINED_SECONDS), MIN_SECONDS), MAX_SECONDS);
 }
 
 function keyOf({ via, tags, ...request }: AssumeRoleRequest): string {

@@ -139,7 +139,6 @@ function fixedCredentials(roles: unknown[]): AwsCredentialsSource {
       roles.push(request);
       return Promise.resolve(keys);
     },
-    isTemporary: () => Promise.resolve(true),
     region: () => Promise.resolve('eu-central-1'),
   };
 }

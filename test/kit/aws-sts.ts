@@ -132,13 +132,14 @@ export async function startSts(setup: {
     }
   }
 
+  const ofInstance = new Set<string>();
   function perform(action: string, parameters: Record<string, string>, caller: StsKeys | undefined): string {
     const role = setup.roles.find(({ arn }) => arn === parameters['RoleArn']);
     if (role === undefined) throw denied(caller, parameters);
     const seconds = Number(parameters['DurationSeconds'] ?? 3600);
     if (action === 'AssumeRoleWithWebIdentity') requireToken(role, parameters);
     else requireTrust(role, parameters, caller);
-    const isChained = caller?.sessionToken !== undefined;
+    const isChained = caller?.sessionToken !== undefined && !ofInstance.has(caller.accessKeyId);
     if (isChained && seconds > 3600)
       throw fault(
         'ValidationError',
@@ -187,7 +188,10 @@ export async function startSts(setup: {
     if (request.headers['x-aws-ec2-metadata-token'] !== 'imds-token') return send(401, '');
     const path = '/latest/meta-data/iam/security-credentials/';
     if (request.url === path) return send(200, 'instance-role');
-    return request.url === `${path}instance-role` ? send(200, credentials) : send(404, '');
+    if (request.url !== `${path}instance-role`) return send(404, '');
+    // Roles of an instance are not chained by what they assume; AWS says so.
+    ofInstance.add(sts.metadata.keys.accessKeyId);
+    return send(200, credentials);
   }
 
   const sts: TestSts = {

@@ -65,7 +65,6 @@ function lasting(ms: number, roles: unknown[] = []): AwsCredentialsSource {
       roles.push(request);
       return Promise.resolve({ ...ROLE_KEYS, expires: Date.now() + ms });
     },
-    isTemporary: () => Promise.resolve(true),
     region: () => Promise.resolve(undefined),
   };
 }
