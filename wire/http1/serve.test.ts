@@ -397,7 +397,7 @@ describe('S19 smuggling', () => {
 describe('S32 patience', () => {
   it('refuses: heads, bodies and pauses that take too long', async () => {
     const { port: target } = await rawTarget(() => {});
-    const { port } = await front(target, { headBytes: 32_768, headMs: 100, idleMs: 100, stallMs: 100 });
+    const { port } = await front(target, { ...SERVE_LIMITS, headMs: 100, idleMs: 100, stallMs: 100 });
     expect(await raw(port, 'GET / HT').ended).toBe('');
     expect(await raw(port, '').ended).toBe('');
     expect(await raw(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab').ended).toBe('');

@@ -17,6 +17,8 @@ export interface ServeLimits {
   readonly idleMs: number;
   /** Without a byte in the middle of a body that is waited for. */
   readonly stallMs: number;
+  /** For a client to take what waits for it. */
+  readonly takeMs: number;
 }
 
 export const SERVE_LIMITS: ServeLimits = {
@@ -24,6 +26,7 @@ export const SERVE_LIMITS: ServeLimits = {
   headMs: 30_000,
   idleMs: 120_000,
   stallMs: 120_000,
+  takeMs: 300_000,
 };
 
 export interface ServeOptions {
@@ -60,13 +63,18 @@ class Serving implements Served {
   #exchange: Exchange | undefined;
   #movedAt: number;
   #headSince: number | undefined;
+  /** Since when the client has not taken what waits for it, as far as was looked. */
+  #fullSince: number | undefined;
   #timer: Timer | undefined;
   #isEnding = false;
   #isGone = false;
   readonly #onData = (bytes: Buffer): void => this.#read(bytes);
   readonly #onEnd = (): void => this.#halfClosed();
   readonly #onClose = (): void => this.#gone();
-  readonly #onDrain = (): void => this.#exchange?.clientDrained();
+  readonly #onDrain = (): void => {
+    this.#fullSince = undefined;
+    this.#exchange?.clientDrained();
+  };
 
   constructor(stream: Duplex, options: ServeOptions) {
     this.#stream = stream;
@@ -226,8 +234,9 @@ class Serving implements Served {
 
   #watch(): void {
     const { clock } = this.#options;
-    const { headMs, idleMs, stallMs } = this.#limits;
-    this.#timer = clock.after(Math.min(MAX_CHECK_MS, headMs / 2, idleMs / 2, stallMs / 2), () => {
+    const { headMs, idleMs, stallMs, takeMs } = this.#limits;
+    const shortest = Math.min(headMs, idleMs, stallMs, takeMs);
+    this.#timer = clock.after(Math.min(MAX_CHECK_MS, shortest / 2), () => {
       if (this.#isGone) return;
       if (this.#isTooSlow()) this.#stream.destroy();
       else this.#watch();
@@ -236,7 +245,12 @@ class Serving implements Served {
 
   #isTooSlow(): boolean {
     const now = this.#options.clock.now();
-    const { headMs, idleMs, stallMs } = this.#limits;
+    const { headMs, idleMs, stallMs, takeMs } = this.#limits;
+    if (this.#stream.writableNeedDrain) {
+      this.#fullSince ??= now;
+      return now - this.#fullSince > takeMs;
+    }
+    this.#fullSince = undefined;
     if (this.#exchange !== undefined) {
       return this.#exchange.awaitsClient && now - this.#movedAt > stallMs;
     }

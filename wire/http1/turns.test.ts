@@ -7,7 +7,7 @@ import { until } from '#test/kit/until.ts';
 import { endToEnd } from './framing.ts';
 import { UpstreamPool } from './pool.ts';
 import { problemAnswer } from './problem.ts';
-import { serveHttp } from './serve.ts';
+import { SERVE_LIMITS, serveHttp, type ServeLimits } from './serve.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -49,35 +49,29 @@ function lazyClient() {
   };
 }
 
-it('ok: a connection to the target serves on after a client that was slow to take the end of a reply', async () => {
-  const half = Buffer.alloc(40_000, 'r');
-  let more: (() => void) | undefined;
-  const targetPort = await listen(
+/** A target that says what the test wants, a pool of connections to it, and a client in front of both. */
+async function house(answer: (heard: string, socket: Socket) => void, limits: ServeLimits = SERVE_LIMITS) {
+  const sockets: Socket[] = [];
+  const port = await listen(
     createServer((socket) => {
-      socket.on('data', (bytes) => {
-        if (bytes.toString().startsWith('GET /big')) {
-          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n');
-          socket.write(half);
-          more = () => void socket.write(half);
-        } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall');
-      });
+      sockets.push(socket);
+      socket.on('data', (bytes) => answer(bytes.toString(), socket));
     }),
   );
-  let connections = 0;
   const pool = new UpstreamPool({
     clock: systemClock,
     mostIdle: 8,
     idleMs: 60_000,
     connect: () =>
       new Promise((resolve) => {
-        connections++;
-        const socket = connect(targetPort, '127.0.0.1', () => resolve(socket));
+        const socket = connect(port, '127.0.0.1', () => resolve(socket));
       }),
   });
   closers.push(() => pool.close());
-  const { stream, got, wakeUp } = lazyClient();
-  serveHttp(stream, {
+  const client = lazyClient();
+  serveHttp(client.stream, {
     clock: systemClock,
+    limits,
     handle: (exchange) =>
       exchange.forward({
         pool,
@@ -89,6 +83,19 @@ it('ok: a connection to the target serves on after a client that was slow to tak
       }),
     refuse: (error) => problemAnswer(error, undefined),
   });
+  return { ...client, sockets };
+}
+
+it('ok: a connection to the target serves on after a client that was slow to take the end of a reply', async () => {
+  const half = Buffer.alloc(40_000, 'r');
+  let more: (() => void) | undefined;
+  const { stream, got, wakeUp, sockets } = await house((heard, socket) => {
+    if (heard.startsWith('GET /big')) {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n');
+      socket.write(half);
+      more = () => void socket.write(half);
+    } else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall');
+  });
   stream.push('GET /big HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('the first half is on its way', () => stream.writableLength > half.length);
   more?.();
@@ -97,5 +104,19 @@ it('ok: a connection to the target serves on after a client that was slow to tak
   await until('the client has it', () => got().length > 2 * half.length && stream.writableLength === 0);
   stream.push('GET /small HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('the next reply', () => got().endsWith('small'));
-  expect(connections).toBe(1);
+  expect(sockets).toHaveLength(1);
+});
+
+it('refuses: S32 a client that takes nothing of its reply keeps neither itself nor the target busy', async () => {
+  const { stream, sockets } = await house(
+    (_heard, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n');
+      socket.write(Buffer.alloc(8_000_000));
+    },
+    { ...SERVE_LIMITS, takeMs: 200 },
+  );
+  stream.push('GET /big HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until('it is sent away', () => stream.destroyed);
+  expect(stream.writableLength).toBeLessThan(1_000_000);
+  await until('so is the target', () => sockets[0]?.destroyed === true);
 });

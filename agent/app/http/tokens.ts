@@ -49,7 +49,9 @@ export function openAppTokens(options: {
         .api()
         .call(appToken, { certificate: Buffer.from(certificate).toString('base64'), purpose });
       if (kept.size >= MOST_KEPT) forgetOld(kept, clock.now());
-      const made = { token, until: Date.parse(expires) - EARLY_MS };
+      // In the last minute of a session there is no later one to ask for.
+      const until = Math.max(Date.parse(expires) - EARLY_MS, clock.now() + AGAIN_MS);
+      const made = { token, until };
       kept.set(key, made);
       return made;
     } catch (error) {
