@@ -48,6 +48,8 @@ export interface AwsHouse {
   readonly localKeys: SigningCredentials;
   /** What the local proxy could not do. */
   readonly failures: unknown[];
+  /** Changes the application's document; the guard says so to who asked. */
+  change(setup: Pick<AwsHouseSetup, 'spec' | 'labels'>): void;
   close(): Promise<void>;
 }
 
@@ -88,13 +90,14 @@ export async function startAwsHouse(setup: AwsHouseSetup): Promise<AwsHouse> {
     },
     dataDir: '/nonexistent',
   };
+  let app = appOf(setup);
   const apps = openAwsApps({
     ...ground,
+    appNow: () => app,
     people: openAppSessions(ground),
     tokens: setup.tokens ?? { get: () => Promise.resolve(undefined) },
     credentials: setup.credentials ?? fixedCredentials(roles),
   });
-  const app = appOf(setup);
   const door = await openDoor((socket) => apps.serve(connectionOf(socket, setup), app));
   const local = await startLocalAwsProxy(door.port);
   return {
@@ -106,6 +109,10 @@ export async function startAwsHouse(setup: AwsHouseSetup): Promise<AwsHouse> {
     failures: local.failures,
     localKeys: local.keys,
     variables: local.variables,
+    change(other) {
+      app = appOf({ ...setup, ...other });
+      for (const hook of hooks.slice()) hook.changed?.();
+    },
     async close() {
       local.close();
       apps.close();

@@ -1,10 +1,11 @@
 // The engine behind a person's local proxy, before a front of AWS that checks every signature.
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openChunkedEncoder } from '#core/aws/chunked-encode.ts';
+import { DIRECT_CREDENTIALS_HEADER, DIRECT_CREDENTIALS_PATH } from '#core/aws/direct-credentials.ts';
 import { hashOf, type AwsRequest, type HeaderPair } from '#core/aws/canonical.ts';
 import { presignRequest, signRequest, type SigningAlgorithm, type SignedRequest } from '#core/aws/sigv4.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -327,6 +328,38 @@ describe('calls of APIs', () => {
     house.hooks[0]?.cut('lock', 'locked');
     await closed;
     await until('AWS sees the end', () => isGone);
+  });
+});
+
+describe('an application that is changed while somebody uses it', () => {
+  const relayed = {
+    'x-gatehouse-aws-host': BUCKET,
+    'x-gatehouse-aws-scope':
+      'algorithm=AWS4-HMAC-SHA256;service=s3;region=eu-central-1;payload=UNSIGNED-PAYLOAD',
+  };
+
+  it('refuses: S16 its credentials and its role, on the connection that is open', async () => {
+    const { house } = await set({}, { spec: { aws: { direct_credentials: true } } });
+    let agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = async (path: string, headers: Record<string, string>): Promise<number | undefined> => {
+      const method = path === '/' ? 'GET' : 'POST';
+      const outgoing = httpRequest({ agent, host: '127.0.0.1', port: house.door, path, method, headers });
+      outgoing.end();
+      const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+      for await (const _ of answer);
+      return answer.statusCode;
+    };
+    const give = () => ask(DIRECT_CREDENTIALS_PATH, { [DIRECT_CREDENTIALS_HEADER]: '1' });
+    expect([await give(), await ask('/', relayed)]).toEqual([200, 200]);
+    house.change({ spec: { aws: { direct_credentials: false } } });
+    expect([await give(), await ask('/', relayed)]).toEqual([403, 200]);
+    expect(house.asked).toHaveLength(1);
+    house.change({ labels: { aws_account_id: '999999999999' } });
+    await until('the connection is ended', () => house.hooks.length === 0);
+    agent.destroy();
+    agent = new Agent();
+    expect(await ask('/', relayed)).toBe(403);
+    agent.destroy();
   });
 });
 

@@ -140,7 +140,10 @@ async function upgrade(
 }
 
 function admitted(visit: Visit | { readonly refusal: unknown } | undefined): Visit {
-  if (visit instanceof Visit) return visit;
+  if (visit instanceof Visit) {
+    visit.requireFit();
+    return visit;
+  }
   throw visit?.refusal ?? new Error('a connection that nobody brought');
 }
 

@@ -22,13 +22,13 @@ export interface VisitGround extends AwsAppsOptions {
 
 export class Visit {
   readonly connection: TargetConnection;
-  readonly app: Resource<AppSpec>;
   readonly partition: Partition;
   readonly role: RoleArn;
   /** As CloudTrail shows the person. */
   readonly sessionName: string;
   readonly opened: OpenedTarget;
   readonly #ground: VisitGround;
+  readonly #brought: Resource<AppSpec>;
   readonly #seat: SessionSeat;
   readonly #over = new AbortController();
 
@@ -36,18 +36,16 @@ export class Visit {
   constructor(ground: VisitGround, connection: TargetConnection, app: Resource<AppSpec>) {
     this.#ground = ground;
     this.connection = connection;
-    this.app = app;
+    this.#brought = app;
     const { identity, client } = connection;
-    const partition = awsPartitionOf(app.spec.uri);
-    if (partition === undefined) throw new GatehouseError('INTERNAL', 'the application is none of AWS');
-    this.partition = partition;
-    this.role = roleOf(identity.route_to_app?.aws_role_arn, app, partition);
+    this.role = roleOf(identity.route_to_app?.aws_role_arn, app);
+    this.partition = this.role.partition;
     this.sessionName = awsSessionName(identity.name);
     const { name } = app.metadata;
     this.opened = ground.guard.open(
       connection,
       { kind: 'aws', target: { name, labels: appLabels(app) }, roleArn: this.role.arn },
-      { cut: () => this.end() },
+      { cut: () => this.end(), changed: () => this.#follow() },
       identity.route_to_app === undefined ? {} : { sessionId: identity.route_to_app.session_id },
     );
     this.#seat = ground.people.enter({
@@ -60,6 +58,16 @@ export class Visit {
       publicAddr: identity.route_to_app?.public_addr ?? app.spec.public_addr ?? '',
       awsRoleArn: this.role.arn,
     });
+  }
+
+  /** As its document says now. */
+  get app(): Resource<AppSpec> {
+    return this.#ground.appNow?.(this.#brought.metadata.name) ?? this.#brought;
+  }
+
+  /** To be asked for each request; throws ACCESS_DENIED when the application is not for this role any more. */
+  requireFit(): void {
+    roleOf(this.role.arn, this.app);
   }
 
   /** Aborted when the person is cut off, or gone. */
@@ -102,6 +110,15 @@ export class Visit {
     });
   }
 
+  /** What is under way goes by the settings as they are now, too. */
+  #follow(): void {
+    try {
+      this.requireFit();
+    } catch {
+      this.end();
+    }
+  }
+
   end(): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort(new GatehouseError('ACCESS_DENIED', 'the session has ended'));
@@ -111,7 +128,7 @@ export class Visit {
   }
 }
 
-function roleOf(arn: string | undefined, app: Resource<AppSpec>, partition: Partition): RoleArn {
+function roleOf(arn: string | undefined, app: Resource<AppSpec>): RoleArn {
   const { name } = app.metadata;
   const role = arn === undefined ? undefined : parseRoleArn(arn);
   if (role === undefined)
@@ -125,10 +142,13 @@ function roleOf(arn: string | undefined, app: Resource<AppSpec>, partition: Part
       'ACCESS_DENIED',
       `the role ${role.arn} is not of the account ${account}, which application ${name} is for`,
     );
-  if (role.partition.id !== partition.id)
+  const partition = awsPartitionOf(app.spec.uri)?.id;
+  if (role.partition.id !== partition)
     throw new GatehouseError(
       'ACCESS_DENIED',
-      `the role ${role.arn} is in the partition ${role.partition.id}, and application ${name} in ${partition.id}`,
+      partition === undefined
+        ? `application ${name} is none of AWS any more`
+        : `the role ${role.arn} is in the partition ${role.partition.id}, and application ${name} in ${partition}`,
     );
   return role;
 }
