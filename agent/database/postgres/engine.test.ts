@@ -41,6 +41,8 @@ interface House {
   readonly hooks: GuardHooks[];
   /** The server's ends of the connections that were made to it. */
   readonly servers: Duplex[];
+  /** Our ends of them. */
+  readonly calls: Duplex[];
   connect(...bytes: readonly Uint8Array[]): { readonly stream: Duplex; readonly heard: () => string };
 }
 
@@ -49,18 +51,22 @@ interface Setup {
   readonly record?: () => SessionRecorder | undefined;
   readonly password?: () => Promise<string>;
   readonly isTls?: boolean;
+  /** Before the server is called. */
+  readonly connects?: Promise<void>;
   readonly refusal?: GatehouseError;
 }
 
-function openHouse({ options, record, password, isTls = true, refusal }: Setup = {}): House {
+function openHouse({ options, record, password, isTls = true, refusal, connects }: Setup = {}): House {
   const [events, questions, hooks, servers] = [[], [], [], []] as [
     TargetEvent[],
     object[],
     GuardHooks[],
     Duplex[],
   ];
+  const calls: Duplex[] = [];
   const open = (): Duplex => {
     const [near, far] = duplexPair();
+    calls.push(near);
     servers.push(far);
     return near;
   };
@@ -88,7 +94,10 @@ function openHouse({ options, record, password, isTls = true, refusal }: Setup =
     emit: (event) => void events.push(event),
     record: record ?? (() => undefined),
     connector: {
-      connect: async () => ({ stream: open(), isTls, password }),
+      connect: async () => {
+        await connects;
+        return { stream: open(), isTls, password };
+      },
       dial: async () => open(),
       typeOf: () => 'self-hosted',
       close() {},
@@ -102,6 +111,7 @@ function openHouse({ options, record, password, isTls = true, refusal }: Setup =
     questions,
     hooks,
     servers,
+    calls,
     connect(...bytes) {
       const [near, far] = duplexPair();
       let text = '';
@@ -356,6 +366,18 @@ describe('the end', () => {
     house.hooks[0]?.cut('lock', 'locked by an admin');
     await until('the client hears it', () => heard().includes('locked by an admin'));
     await until('nobody is served', () => house.engine.count === 0);
+  });
+
+  test('S16 ok: cut while nobody knows whether the database can be reached', async () => {
+    const connects = Promise.withResolvers<void>();
+    const house = openHouse({ connects: connects.promise });
+    const { heard } = house.connect(STARTUP);
+    const hooks = await until('the guard is asked', () => house.hooks[0]);
+    hooks.cut('lock', 'locked by an admin');
+    await until('the client hears it', () => heard().includes('locked by an admin'));
+    await until('nobody is served', () => house.engine.count === 0);
+    connects.resolve();
+    await until('what opened too late is closed', () => house.calls[0]?.destroyed);
   });
 
   test('ok: the agent ends: everybody is told, and close resolves', async () => {

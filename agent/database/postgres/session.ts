@@ -24,6 +24,7 @@ import { Live } from './live.ts';
 import { readLogin, type ClientLogin } from './read-login.ts';
 import { startRecording } from './record.ts';
 import { endedBecause, fatalOf, withHint } from './refusals.ts';
+import type { DbUpstream } from '../connect.ts';
 import type { ProvisionedUser } from '../provision/contract.ts';
 import { accountOf } from './account.ts';
 import { endStream, sendAndClose, within } from './endings.ts';
@@ -125,11 +126,7 @@ export class DbSession {
     signal.throwIfAborted();
     if (this.#recorder !== undefined) events.record(this.#recorder);
     this.#account = await account?.open(signal);
-    const upstream = await ground.connector.connect(
-      this.#options.db,
-      { user: login.user, database: login.database, certificate: connection.certificate },
-      signal,
-    );
+    const upstream = await this.#connect(login, signal);
     const server = upstream.stream;
     this.#server = server;
     server.on('error', () => server.destroy());
@@ -141,6 +138,22 @@ export class DbSession {
     loggedIn();
     this.#upstream = answer.session;
     return this.#start(server, events, answer.session);
+  }
+
+  /** Part of it, such as a call of auth, is not ended by the signal: it is not waited for either. */
+  async #connect({ user, database }: ClientLogin, signal: AbortSignal): Promise<DbUpstream> {
+    const { ground, connection, db } = this.#options;
+    const { certificate } = connection;
+    const connecting = ground.connector.connect(db, { user, database, certificate }, signal);
+    try {
+      return await within(connecting, signal);
+    } catch (error) {
+      connecting.then(
+        ({ stream }) => stream.destroy(),
+        () => {},
+      );
+      throw error;
+    }
   }
 
   #request(login: ClientLogin) {
