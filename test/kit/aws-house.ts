@@ -61,6 +61,7 @@ export interface AwsHouseSetup {
   readonly validBefore?: number;
   readonly credentials?: AwsCredentialsSource;
   readonly tokens?: AwsAppsOptions['tokens'];
+  readonly auditFilled?: () => number;
   /** Called instead of letting in. */
   readonly refuse?: () => never;
 }
@@ -94,6 +95,7 @@ export async function startAwsHouse(setup: AwsHouseSetup): Promise<AwsHouse> {
   const apps = openAwsApps({
     ...ground,
     appNow: () => app,
+    auditFilled: setup.auditFilled,
     people: openAppSessions(ground),
     tokens: setup.tokens ?? { get: () => Promise.resolve(undefined) },
     credentials: setup.credentials ?? fixedCredentials(roles),

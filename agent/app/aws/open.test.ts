@@ -306,6 +306,16 @@ describe('calls of APIs', () => {
     );
   });
 
+  it('refuses: S35 what could not be put on record, until it can', async () => {
+    let filled = 0.6;
+    const { house, front } = await set({}, { auditFilled: () => filled });
+    const answer = await send(house, BUCKET, signedCall(house, {}));
+    expect([answer.status, front.seen]).toEqual([503, []]);
+    expect(answer.text).toContain('<Code>ServiceUnavailable</Code>');
+    filled = 0.4;
+    expect((await send(house, BUCKET, signedCall(house, {}))).status).toBe(200);
+  });
+
   it('ok: S16 a cut ends what is under way, at once and on both sides', async () => {
     let reached: () => void = () => {};
     const arrived = new Promise<void>((resolve) => (reached = resolve));

@@ -1,6 +1,7 @@
 // One connection of a person to an AWS application: let in once by the guard, for one role. What serves its requests takes
 // from here who comes, and what ends when it is cut.
 import { parseRoleArn, type RoleArn } from '#core/aws/arn.ts';
+import { awsFault } from '#core/aws/fault.ts';
 import { awsPartitionOf, type Partition } from '#core/aws/partitions.ts';
 import { awsSessionName } from '#core/aws/session-name.ts';
 import { GatehouseError } from '#core/errors/error.ts';
@@ -15,6 +16,9 @@ import type { RoleSource } from './roles.ts';
 
 /** Label of an application that limits it to roles of one account. */
 export const ACCOUNT_LABEL = 'aws_account_id';
+
+/** Of the room for events: what is left is for those of what is under way. */
+const MOST_FILLED = 0.5;
 
 export interface VisitGround extends AwsAppsOptions {
   readonly roles: RoleSource;
@@ -65,9 +69,18 @@ export class Visit {
     return this.#ground.appNow?.(this.#brought.metadata.name) ?? this.#brought;
   }
 
-  /** To be asked for each request; throws ACCESS_DENIED when the application is not for this role any more. */
+  /**
+   * To be asked for each request. Throws ACCESS_DENIED when the application is not for this role any more, and UNAVAILABLE,
+   * after which programs try again, while no event may be added to those that wait for auth (S35).
+   */
   requireFit(): void {
     roleOf(this.role.arn, this.app);
+    if ((this.#ground.auditFilled?.() ?? 0) > MOST_FILLED)
+      throw awsFault(
+        'UNAVAILABLE',
+        'ServiceUnavailable',
+        'the agent cannot put more on record until auth is reached again',
+      );
   }
 
   /** Aborted when the person is cut off, or gone. */
@@ -113,7 +126,7 @@ export class Visit {
   /** What is under way goes by the settings as they are now, too. */
   #follow(): void {
     try {
-      this.requireFit();
+      roleOf(this.role.arn, this.app);
     } catch {
       this.end();
     }
