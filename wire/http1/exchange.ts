@@ -137,7 +137,9 @@ export class Exchange implements ReplyReceiver {
     const body = this.#requestBody;
     if (body === undefined || body.isDone || this.#upstream === undefined) return at;
     this.#route?.moved?.();
-    const next = body.read(bytes, at, this.#onPiece);
+    let next = at;
+    // Small chunks would be a packet each, and more work for us than for whoever sends them.
+    this.#upstream.together(() => (next = body.read(bytes, at, this.#onPiece)));
     if (this.#isHeld) this.#client.pause();
     return next;
   }
@@ -195,6 +197,15 @@ export class Exchange implements ReplyReceiver {
     }
     this.flush();
     this.#write(piece);
+  }
+
+  together(work: () => void): void {
+    this.#client.cork();
+    try {
+      work();
+    } finally {
+      this.#client.uncork();
+    }
   }
 
   flush(): void {

@@ -30,10 +30,18 @@ function lazyClient() {
   const waiting: (() => void)[] = [];
   let isLazy = true;
   let got = '';
+  let writes = 0;
   const stream = new Duplex({
     read() {},
     write(bytes: Buffer, _encoding, done) {
+      writes++;
       got += bytes.toString('latin1');
+      if (isLazy) waiting.push(done);
+      else done();
+    },
+    writev(pieces, done) {
+      writes++;
+      for (const { chunk } of pieces) got += (chunk as Buffer).toString('latin1');
       if (isLazy) waiting.push(done);
       else done();
     },
@@ -42,6 +50,7 @@ function lazyClient() {
   return {
     stream,
     got: () => got,
+    writes: () => writes,
     wakeUp() {
       isLazy = false;
       for (const done of waiting.splice(0)) done();
@@ -69,7 +78,12 @@ async function house(answer: (heard: string, socket: Socket) => void, limits: Se
   });
   closers.push(() => pool.close());
   const client = lazyClient();
-  serveHttp(client.stream, {
+  serveWith(client.stream, pool, limits);
+  return { ...client, sockets };
+}
+
+function serveWith(stream: Duplex, pool: UpstreamPool, limits: ServeLimits = SERVE_LIMITS): void {
+  serveHttp(stream, {
     clock: systemClock,
     limits,
     handle: (exchange) =>
@@ -83,7 +97,6 @@ async function house(answer: (heard: string, socket: Socket) => void, limits: Se
       }),
     refuse: (error) => problemAnswer(error, undefined),
   });
-  return { ...client, sockets };
 }
 
 it('ok: a connection to the target serves on after a client that was slow to take the end of a reply', async () => {
@@ -105,6 +118,51 @@ it('ok: a connection to the target serves on after a client that was slow to tak
   stream.push('GET /small HTTP/1.1\r\nHost: a\r\n\r\n');
   await until('the next reply', () => got().endsWith('small'));
   expect(sockets).toHaveLength(1);
+});
+
+it('ok: S32 many small chunks are written together', async () => {
+  let writes = 0;
+  let received = 0;
+  const far = new Duplex({
+    read() {},
+    write(bytes: Buffer, _encoding, done) {
+      writes++;
+      received += bytes.length;
+      done();
+    },
+    writev(pieces, done) {
+      writes++;
+      for (const { chunk } of pieces) received += (chunk as Buffer).length;
+      done();
+    },
+  });
+  closers.push(() => far.destroy());
+  const pool = new UpstreamPool({
+    clock: systemClock,
+    mostIdle: 1,
+    idleMs: 60_000,
+    connect: async () => far,
+  });
+  closers.push(() => pool.close());
+  const { stream } = lazyClient();
+  serveWith(stream, pool);
+  const body = '1\r\na\r\n'.repeat(5000);
+  stream.push('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+  await until('the head is there', () => writes > 0);
+  stream.push(body);
+  await until('the body is there', () => received > body.length);
+  expect(writes).toBeLessThan(10);
+});
+
+it('ok: the chunks of a reply that came together go on together', async () => {
+  const { stream, got, wakeUp, writes } = await house((_heard, socket) =>
+    socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\na\r\n'.repeat(100)}0\r\n\r\n`),
+  );
+  wakeUp();
+  stream.push('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await until('all of it', () => got().endsWith('0\r\n\r\n'));
+  expect(got().match(/1\r\na\r\n/g)).toHaveLength(100);
+  expect(writes()).toBeLessThan(5);
 });
 
 it('refuses: S32 a client that takes nothing of its reply keeps neither itself nor the target busy', async () => {

@@ -11,6 +11,8 @@ export interface ReplyReceiver {
   interim(head: ResponseHead): void;
   replied(head: ResponseHead, framing: Framing): void;
   body(piece: Buffer): void;
+  /** What `work` tells goes out together. */
+  together(work: () => void): void;
   /** Nothing more is there for now. */
   flush(): void;
   end(): void;
@@ -45,6 +47,7 @@ export class Upstream {
   #pending: Buffer = EMPTY;
   #body: BodyReader | undefined;
   #keepsAlive = true;
+  #isInChunks = false;
   #interims = 0;
   #served = 0;
   #isOver = false;
@@ -90,6 +93,16 @@ export class Upstream {
     return this.#isOver || this.#stream.write(piece);
   }
 
+  /** What `work` writes goes out together. */
+  together(work: () => void): void {
+    this.#stream.cork();
+    try {
+      work();
+    } finally {
+      this.#stream.uncork();
+    }
+  }
+
   pause(): void {
     this.#stream.pause();
   }
@@ -130,7 +143,9 @@ export class Upstream {
       at += end;
       if (!this.#takeHead(parseResponseHead(rest.subarray(0, end)), bytes, at)) return;
     }
-    at = this.#body.read(bytes, at, this.#onPiece);
+    const body = this.#body;
+    if (this.#isInChunks) this.#receiver?.together(() => (at = body.read(bytes, at, this.#onPiece)));
+    else at = body.read(bytes, at, this.#onPiece);
     if (this.#body.isDone) this.#finish(at < bytes.length);
     else this.#receiver?.flush();
   }
@@ -150,6 +165,7 @@ export class Upstream {
     }
     const framing = responseFraming(head, request.method);
     this.#keepsAlive = framing.by !== 'close' && keepsAlive(head);
+    this.#isInChunks = framing.by === 'chunks';
     this.#body = readBody(framing, { keepTrailer: KEEP_ALL, bare: request.bare });
     this.#receiver?.replied(head, framing);
     return true;
