@@ -22,7 +22,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 /** ACCESS_DENIED where the application gives none. */
 export async function printCredentials(gate: Gate, app: string | undefined): Promise<void> {
   const { io, out, wanted } = gate;
-  const { login } = await requireAwsLogin(gate, app);
+  // Whoever runs this shows no questions, and would wait for an answer for ever.
+  const { login } = await requireAwsLogin(gate, app, { mayAsk: false });
   const kept = keepTarget(io, wanted, wishOf('app', login));
   const pool = openHttpPool(() => openRoad(gate, kept));
   try {

@@ -33,7 +33,7 @@ export interface AwsSessionOptions {
 /** UNAUTHENTICATED without `gate apps login`. The caller closes it. */
 export async function openAwsSession(gate: Gate, { app, port }: AwsSessionOptions): Promise<AwsSession> {
   const { io, out, wanted } = gate;
-  const { profile, login } = await requireAwsLogin(gate, app);
+  const { profile, login } = await requireAwsLogin(gate, app, { mayAsk: true });
   const kept = keepTarget(io, wanted, wishOf('app', login));
   const keys = makeLocalKeys();
   // Made before anything is told of it.

@@ -10,7 +10,7 @@ import * as flag from '../arguments.ts';
 import type { Gate } from '../commands/gate/context.ts';
 import { openProfileApi } from '../profile/api.ts';
 import { listTargetLogins, readTargetLogin, type TargetLogin } from '../profile/target-files.ts';
-import { loginFirst } from '../ssh/login-first.ts';
+import { loginFirst, type LoginFirstOptions } from '../ssh/login-first.ts';
 import { fetchTarget, isFreshEnough } from './certificate.ts';
 import { chosen, type Filter } from './filter.ts';
 import { listApps, type Listed } from './list.ts';
@@ -66,8 +66,12 @@ export async function appLogin(gate: Gate, name: string): Promise<AppLogin> {
 }
 
 /** The one AWS application signed in to, or the one named. UNAUTHENTICATED and USAGE say what to do. */
-export async function requireAwsLogin(gate: Gate, name: string | undefined): Promise<AppLogin> {
-  const profile = await loginFirst(gate, { mayAsk: true });
+export async function requireAwsLogin(
+  gate: Gate,
+  name: string | undefined,
+  { mayAsk }: Pick<LoginFirstOptions, 'mayAsk'>,
+): Promise<AppLogin> {
+  const profile = await loginFirst(gate, { mayAsk });
   const logins = (await listTargetLogins(gate.io, profile, 'app')).filter(isAws);
   const fit = name === undefined ? logins : logins.filter((login) => login.name === name);
   const [login] = fit;

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeOtpSecret, otpCode, otpCounter } from '#auth/accounts/otp.ts';
 import { startTestAuth, type TestAuth } from '#test/kit/auth-server.ts';
@@ -128,6 +129,19 @@ describe('without a second factor', () => {
     writeFileSync(join(home, '.gate/test.example.com/profile.json'), '{');
     expect((await run('status')).stderr).toContain('is damaged\n  Log in again');
     expect(await run(`login ${server} ${pin} --user=joe ${file}`)).toMatchObject({ exitCode: 0 });
+  });
+});
+
+test('refuses: credential-process asks nothing on a terminal, where nobody sees the question', async () => {
+  await secondFactor('off');
+  await run(`signup ${await invite('cora')} ${server} ${pin} ${file}`);
+  await run(`login ${server} ${pin} --user=cora ${file} --ttl=90s`);
+  await house.clock.advance(150_000);
+  const keys = Object.assign(Readable.from([]), { isTTY: true, setRawMode: () => {} });
+  expect(await run('aws credential-process', { keys })).toMatchObject({
+    exitCode: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^ERROR: the login of cora to test\.example\.com has expired\n/),
   });
 });
 
