@@ -79,7 +79,7 @@ beforeAll(async () => {
   });
   await until(
     'the agent is reached by its tunnel',
-    () => agent.agent.health().ready && proxy.proxy.counts.tunnels > 0,
+    () => agent.agent.health().ready && proxy.proxy.counts.tunnels > 0 && proxy.view.dbServers().length === 1,
     60_000,
   );
   await until('the database is known', () => [...auth.auth.state.list('db_server')].length === 1);

@@ -69,10 +69,16 @@ beforeAll(async () => {
     await house.put('proxy', name, { ...(document?.spec as object), tunnel_addrs: ['127.0.0.1:9'] });
   }
   await until(
-    'all is announced',
+    'both proxies know all agents and each other, and each has a tunnel',
     () =>
-      [...house.auth.state.list('db_server')].length === 3 &&
-      [...house.auth.state.list('app_server')].length === 1,
+      [one, two].every(
+        ({ view, proxy }) =>
+          view.dbServers().length === 3 &&
+          view.appServersOf('wiki').length === 1 &&
+          view.proxies().length === 2 &&
+          proxy.counts.tunnels === 1,
+      ),
+    60_000,
   );
 }, 120_000);
 afterAll(async () => {

@@ -37,10 +37,21 @@ beforeAll(async () => {
       app_labels: { env: ['test'] },
     },
   });
+  await house.put('role', 'nothing', {});
+  await house.put('role', 'brief', {
+    allow: { db_labels: { env: ['test'] }, db_users: ['alice'], db_names: ['*'] },
+  });
   door = await startProxyHouse(house, { clock: systemClock });
   first = await startTargetAgent(house, { name: 'first', config: config(), proxy: door.web });
   second = await startTargetAgent(house, { name: 'second', config: config(['billing']), proxy: door.web });
-  await until('both agents are known', () => announced('orders') === 2);
+  await until(
+    'the proxy knows both agents and has their tunnels',
+    () =>
+      door.view.dbServersOf('orders').length === 2 &&
+      door.view.appServersOf('wiki').length === 2 &&
+      door.proxy.counts.tunnels === 2,
+    60_000,
+  );
 }, 60_000);
 afterAll(async () => {
   await first.close();
@@ -53,9 +64,6 @@ afterEach(async () => {
   const locks = [...house.auth.state.list('lock')];
   for (const lock of locks) await house.remove('lock', lock.metadata.name);
 });
-
-const announced = (db: string): number =>
-  [...house.auth.state.list('db_server')].filter(({ metadata }) => metadata.name.startsWith(`${db}.`)).length;
 
 const forDb = (service: string, more: object = {}): IssueOptions => ({
   identity: { usage: 'db', route_to_database: { service, protocol: 'postgres', ...more } },
@@ -227,7 +235,6 @@ describe('refusals', () => {
   });
 
   it('S8 refuses: what is hidden and what is not there alike, and says why to admins alone', async () => {
-    await house.put('role', 'nothing', {});
     const hidden = ask(await house.issueUser('eve', ['nothing'], forDb('orders')), 'gatehouse-db');
     const missing = ask(await person(forDb('nowhere')), 'gatehouse-db');
     await over(hidden);
@@ -266,9 +273,6 @@ describe('what ends', () => {
     const refused = ask(await person(forDb('orders'), 'ann'), 'gatehouse-db');
     await over(refused);
     expect(refused.text).toContain('on leave');
-    await house.put('role', 'brief', {
-      allow: { db_labels: { env: ['test'] }, db_users: ['alice'], db_names: ['*'] },
-    });
     const demoted = ask(await house.issueUser('bob', ['brief'], forDb('orders')), 'gatehouse-db');
     await says(demoted, 'serves');
     await house.put('role', 'brief', { allow: {} });
@@ -289,7 +293,7 @@ describe('what ends', () => {
       { protocol: 'postgres', uri: '127.0.0.1:1' },
       { labels: { team: 'dba', env: 'test' } },
     );
-    await until('both serve it', () => announced('stock') === 2);
+    await until('both serve it', () => door.view.dbServersOf('stock').length === 2);
     const stock = ask(await person(forDb('stock')), 'gatehouse-db');
     await says(stock, 'serves stock');
     await house.remove('db', 'stock');

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { startClusterView } from '#client/cluster-view.ts';
+import { startClusterView, type ClusterView } from '#client/cluster-view.ts';
 import { openCredentialDir } from '#client/credentials-dir.ts';
 import { startMembership, type Membership } from '#client/member/membership.ts';
 import type { ProxyConfig } from '#config/config.ts';
@@ -18,6 +18,8 @@ import type { TestAuth } from './auth-server.ts';
 export interface ProxyHouse {
   readonly proxy: Proxy;
   readonly membership: Membership;
+  /** What it knows of the cluster by now. */
+  readonly view: ClusterView;
   readonly dataDir: string;
   /** `127.0.0.1:port` of the web port. */
   readonly web: string;
@@ -103,6 +105,7 @@ export async function startProxyHouse(house: TestAuth, options: ProxyHouseOption
   return {
     proxy,
     membership,
+    view,
     dataDir,
     web: proxy.addresses.web,
     events,

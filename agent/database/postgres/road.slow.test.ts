@@ -50,7 +50,11 @@ beforeAll(async () => {
     proxy: proxy.web,
     engines,
   });
-  await until('the database is known', () => [...auth.auth.state.list('db_server')].length === 1);
+  await until(
+    'the proxy knows the database and has the tunnel',
+    () => proxy.view.dbServersOf('orders').length === 1 && proxy.proxy.counts.tunnels === 1,
+    PATIENCE_MS,
+  );
   writeFileSync(join(folder, 'ca.pem'), auth.authority);
 }, 120_000);
 
