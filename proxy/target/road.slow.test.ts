@@ -234,6 +234,15 @@ describe('refusals', () => {
     expect(clear.text).toMatch(/^E.*TLS is needed/s);
   });
 
+  it('S12 refuses: what was sent in clear behind the request for TLS is never taken for what TLS protects', async () => {
+    const plain = connectTcp(port(), '127.0.0.1');
+    plain.write(Buffer.concat([sslRequest(), STARTUP]));
+    const heard = hear(plain);
+    await over(heard);
+    expect(heard.text).toMatch(/^S/);
+    expect(heard.text).not.toMatch(/serves|Gatehouse/);
+  });
+
   it('S8 refuses: what is hidden and what is not there alike, and says why to admins alone', async () => {
     const hidden = ask(await house.issueUser('eve', ['nothing'], forDb('orders')), 'gatehouse-db');
     const missing = ask(await person(forDb('nowhere')), 'gatehouse-db');
