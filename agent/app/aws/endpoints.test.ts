@@ -46,6 +46,11 @@ describe('openAwsDialer', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('ok: an address of IPv6 is dialled, not looked up', async () => {
+    const environment = { GATEHOUSE_AWS_ENDPOINTS: '*=https://[::1]:1' };
+    expect(await statusOf(environment, 'b.s3.eu-west-1.amazonaws.com')).toMatch(/ECONNREFUSED|EADDRNOTAVAIL/);
+  });
+
   it('refuses: S25 a name that leads to this machine', async () => {
     expect(await statusOf({}, 'localhost')).toContain('no address that AWS can have');
   });

@@ -128,7 +128,11 @@ function readOverrides(text: string): readonly Override[] {
           'INVALID_CONFIG',
           `${ENDPOINTS_VARIABLE}: ${JSON.stringify(part.slice(0, 128))} is not name=https://host[:port]`,
         );
-      return { pattern, host: url.hostname, port: url.port === '' ? 443 : Number(url.port) };
+      return {
+        pattern,
+        host: url.hostname.replaceAll(/[[\]]/g, ''),
+        port: url.port === '' ? 443 : Number(url.port),
+      };
     });
 }
 
