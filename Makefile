@@ -35,10 +35,6 @@ cluster-env: ## Print the lines that a shell needs to use it
 image: setup ## Build the container image (as root), tell its size and start time, load it into that cluster
 	@built=$$(hack/image/build.sh --report) && hack/cluster/load.sh --if-up "$$(echo "$$built" | head -n 1)"
 
-.PHONY: programs
-programs: setup
-	@hack/cluster/build.sh >/dev/null
-
 .PHONY: static
 static:
 	@hack/timed.sh format oxfmt --check .
@@ -54,8 +50,8 @@ unit: ## The tests beside the code (under a minute)
 	@vitest run --project unit
 
 .PHONY: test
-test: setup static programs ## Everything: setup, check, then unit, rooms, end-to-end and fuzz tests in one run
-	@vitest run
+test: setup static ## Everything: setup, check, then unit, rooms, end-to-end and fuzz tests in one run
+	@hack/test.sh
 
 .PHONY: e2e
 e2e: setup ## The stories on Kubernetes alone, with the time of each phase

@@ -11,7 +11,7 @@ here=$PWD/hack/cluster
 build() { "$here/build.sh" >/dev/null; }
 up() { "$here/up.sh" --while $$ >/dev/null; }
 image() { hack/image/build.sh --report >/dev/null; }
-stories() { vitest run --project e2e "$@"; }
+stories() { vitest run --project kubernetes "$@"; }
 
 if [ "${GATEHOUSE_E2E_CLUSTER:-}" != existing ]; then
   phase "all programs" build
