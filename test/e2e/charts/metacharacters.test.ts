@@ -101,8 +101,17 @@ async function throughAgent(words: readonly string[]): Promise<void> {
     roles: 'node,app,db',
     authToken: token,
     labels: byNumber(words),
-    apps: words.map((uri, index) => ({ name: `app${index}`, uri, labels: { value: uri } })),
-    databases: words.map((uri, index) => ({ name: `db${index}`, protocol: 'postgres', uri })),
+    apps: words.map((value, index) => ({
+      name: `app${index}`,
+      uri: 'http://app.example.com',
+      labels: { value },
+    })),
+    databases: words.map((value, index) => ({
+      name: `db${index}`,
+      protocol: 'postgres',
+      uri: 'db.example.com:5432',
+      static_labels: { value },
+    })),
     gatehouseConfig: { ssh_service: { labels: byNumber(words, 'over') } },
     annotations: { pod: byNumber(words), serviceAccount: byNumber(words) },
     serviceAccount: { annotations: byNumber(words, 'own') },
@@ -132,6 +141,8 @@ async function throughAgent(words: readonly string[]): Promise<void> {
     hostname: 'agent-0',
   });
   expect(config.ssh?.labels).toEqual({ ...byNumber(words), ...byNumber(words, 'over') });
+  expect(config.app?.apps.map(({ labels }) => labels['value'])).toEqual(words);
+  expect(config.db?.databases.map(({ labels }) => labels['value'])).toEqual(words);
   const [file] = [only(objects, 'ConfigMap')].map((map) => map['data'] as Record<string, string>);
   expect(Object.keys(file ?? {})).toEqual(['gatehouse.yaml']);
   expect(at(only(objects, 'Secret'), 'stringData')).toEqual({ 'auth-token': token });

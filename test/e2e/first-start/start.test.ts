@@ -256,7 +256,7 @@ describe('signals and files', () => {
     const none = await runProgram('gatehouse', ['start', '--config=/no/such/file.yaml']);
     expect(none).toMatchObject({ code: 1 });
     expect(none.stderr).toContain('/no/such/file.yaml');
-    const roles = await runProgram('gatehouse', ['start', '--roles=db', `--data-dir=${join(place, 'd')}`]);
+    const roles = await runProgram('gatehouse', ['start', '--roles=kube', `--data-dir=${join(place, 'd')}`]);
     expect(roles.code).toBe(1);
     expect(roles.stderr).toContain('nothing would run');
     const unknown = await runProgram('gatehouse', ['start', '--rolez=auth']);
