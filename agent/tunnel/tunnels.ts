@@ -25,8 +25,12 @@ import { TunnelDialer, type TunnelDialerOptions } from './dialer.ts';
 import { HeldTunnels, type Held } from './held-tunnels.ts';
 import type { TunnelTarget } from './targets.ts';
 
-/** Longer waits would be most of the time that a node cannot be reached after its proxies are back. */
-const BACKOFF = { firstMs: 500, maxMs: 10_000 };
+/**
+ * Between dials, in milliseconds; about an eighth of the time for which a tunnel has been missing. Behind a balancer most
+ * dials end at proxies that have one already, so waits that doubled with each would be most of the time that a node cannot
+ * be reached after a short outage.
+ */
+const WAIT = { leastMs: 500, mostMs: 10_000, share: 1 / 8 };
 /** All agents of a proxy that died come back within this time, not at once. */
 const FIRST_SPREAD_MS = 1000;
 const TEND_MS = 2000;
@@ -183,11 +187,11 @@ class RunningTunnels implements Tunnels {
   async #dialUntilEnough(): Promise<void> {
     const isFirst = this.counts.opened + this.counts.failed === 0;
     await this.#wait(isFirst ? 0 : randomInt(FIRST_SPREAD_MS));
-    let failures = 0;
+    const { clock } = this.#options;
+    let since = clock.now();
     while (!this.#isOver() && this.#dialers.size <= this.#missing().count) {
       const isOpened = await this.#attempt();
-      failures = isOpened ? 0 : failures + 1;
-      if (!isOpened && (await this.#wait(backoffMs(BACKOFF, failures)))) failures = 0;
+      if (isOpened || (await this.#wait(waitMs(clock.now() - since)))) since = clock.now();
     }
   }
 
@@ -304,4 +308,9 @@ class RunningTunnels implements Tunnels {
     this.#hurry = new AbortController();
     before.abort();
   }
+}
+
+function waitMs(missingMs: number): number {
+  const bound = Math.min(Math.max(missingMs * WAIT.share, WAIT.leastMs), WAIT.mostMs);
+  return backoffMs({ firstMs: bound, maxMs: bound }, 1);
 }
