@@ -1,6 +1,7 @@
 // Locks: who and what is shut out, from when until when. Asked at every login, at every new connection, and again
 // whenever the list of locks changes while a session is open.
 import { GatehouseError } from '../errors/error.ts';
+import type { UserIdentity } from '../identity.ts';
 
 export interface LockTarget {
   readonly user?: string | undefined;
@@ -65,6 +66,18 @@ export function lockInForce(
     if ((found === undefined || lock.name < found.name) && isAbout(lock.target, subject)) found = lock;
   }
   return found === undefined ? undefined : { lock: found, message: found.message || 'a lock is in force' };
+}
+
+/** The lock on whoever a certificate is for, or on who asked for it on their behalf. `at`: where, as which login. */
+export function lockOnPerson(
+  locks: Iterable<Lock>,
+  { name, roles, impersonator }: Pick<UserIdentity, 'name' | 'roles' | 'impersonator'>,
+  at: Pick<LockSubject, 'login' | 'serverId'>,
+  now: number,
+): LockInForce | undefined {
+  const own = lockInForce(locks, { ...at, user: name, roles }, now);
+  if (own !== undefined || impersonator === undefined) return own;
+  return lockInForce(locks, { ...at, user: impersonator }, now);
 }
 
 /** LOCKED when a lock is in force on the subject; the message says no more than the lock's own message. */

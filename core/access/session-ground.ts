@@ -1,7 +1,7 @@
 // What every decision about a connection shares, whatever the target: who is locked out, whether the locks are known well
 // enough, and what roles or the cluster ask for that cannot be checked yet. Pure.
 import type { AccessSet } from './compile.ts';
-import { lockInForce, MAX_LOCKS_AGE_MS, type Lock, type LockSubject } from './locks.ts';
+import { lockOnPerson, MAX_LOCKS_AGE_MS, type Lock } from './locks.ts';
 import type { MergedOptions } from './options.ts';
 import { DENIED_MESSAGE, quote } from './reason.ts';
 import type { Code } from '../errors/codes.ts';
@@ -43,19 +43,14 @@ export const IDLE_MESSAGE = 'the session was idle for too long';
 
 /** Locks on the person, on who asked for the certificate on their behalf, and on this machine. */
 export function lockRefusal(
-  { name, roles, impersonator }: UserIdentity,
+  identity: UserIdentity,
   login: string | undefined,
   { hostId: serverId, locks, now }: Pick<SessionGround, 'hostId' | 'locks' | 'now'>,
 ): Refusal | undefined {
-  const subjects: LockSubject[] = [{ user: name, roles, login, serverId }];
-  if (impersonator !== undefined) subjects.push({ user: impersonator, login, serverId });
-  for (const subject of subjects) {
-    const found = lockInForce(locks, subject, now);
-    if (found === undefined) continue;
-    const reasons = [`the lock ${quote(found.lock.name)} is in force`];
-    return { allowed: false, code: 'LOCKED', message: found.message, reasons };
-  }
-  return undefined;
+  const found = lockOnPerson(locks, identity, { login, serverId }, now);
+  if (found === undefined) return undefined;
+  const reasons = [`the lock ${quote(found.lock.name)} is in force`];
+  return { allowed: false, code: 'LOCKED', message: found.message, reasons };
 }
 
 /** Where locking is strict and the list of locks is old. */

@@ -4,10 +4,10 @@
 import type { AccessSet } from '#core/access/compile.ts';
 import {
   lockInForce,
+  lockOnPerson,
   requireFreshLocks,
   requireUnlocked,
   type LockInForce,
-  type LockSubject,
 } from '#core/access/locks.ts';
 import { DENIED_MESSAGE, quote } from '#core/access/reason.ts';
 import type { Clock } from '#core/clock.ts';
@@ -140,15 +140,9 @@ export class Admission {
     return access;
   }
 
-  #lockOn({ name, roles, impersonator }: UserIdentity): LockInForce | undefined {
+  #lockOn(identity: UserIdentity): LockInForce | undefined {
     const { view, clock } = this.#options;
-    const subjects: LockSubject[] = [{ user: name, roles }];
-    if (impersonator !== undefined) subjects.push({ user: impersonator });
-    for (const subject of subjects) {
-      const found = lockInForce(view.locks(), subject, clock.now());
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    return lockOnPerson(view.locks(), identity, {}, clock.now());
   }
 
   #accessOf(identity: UserIdentity): AccessSet {

@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { ClusterView } from '#client/cluster-view.ts';
 import type { AccessSet } from '#core/access/compile.ts';
-import { lockInForce, requireFreshLocks, type LockSubject } from '#core/access/locks.ts';
+import { lockInForce, lockOnPerson, requireFreshLocks, type LockInForce } from '#core/access/locks.ts';
 import { DENIED_MESSAGE, quote } from '#core/access/reason.ts';
 import { targetMisuse } from '#core/access/target-access.ts';
 import type { Clock } from '#core/clock.ts';
@@ -201,15 +201,9 @@ export class TargetRouter {
     }));
   }
 
-  #lockOn({ name, roles, impersonator }: UserIdentity): ReturnType<typeof lockInForce> {
+  #lockOn(identity: UserIdentity): LockInForce | undefined {
     const { view, clock } = this.#options;
-    const subjects: LockSubject[] = [{ user: name, roles }];
-    if (impersonator !== undefined) subjects.push({ user: impersonator });
-    for (const subject of subjects) {
-      const found = lockInForce(view.locks(), subject, clock.now());
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    return lockOnPerson(view.locks(), identity, {}, clock.now());
   }
 
   #isLocked(serverId: string): boolean {
