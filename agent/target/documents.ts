@@ -4,11 +4,12 @@ import type { AppConfig, DbConfig } from '#config/config.ts';
 import type { CommandLabel } from '#config/labels.ts';
 import { formatDuration } from '#core/duration.ts';
 import type { Resource } from '#core/resource.ts';
-import { appServerName, type AppServerSpec } from '#kinds/app-server/kind.ts';
+import type { AppServerSpec } from '#kinds/app-server/kind.ts';
 import type { AppSpec } from '#kinds/app/kind.ts';
-import { dbServerName, type DbServerSpec } from '#kinds/db-server/kind.ts';
+import type { DbServerSpec } from '#kinds/db-server/kind.ts';
 import type { DbSpec } from '#kinds/db/kind.ts';
 import { shownApp, shownDb } from '#kinds/served.ts';
+import { serverName } from '#kinds/server-presence.ts';
 
 /** What each command of a target printed last, by label. */
 export type Results = Readonly<Record<string, string>>;
@@ -108,7 +109,7 @@ export interface ServerFacts {
 }
 
 export function dbServerDocument(db: Resource<DbSpec>, facts: ServerFacts): Resource<DbServerSpec> {
-  const name = dbServerName(db.metadata.name, facts.hostId);
+  const name = serverName(db.metadata.name, facts.hostId);
   return {
     kind: 'db_server',
     version: 'v3',
@@ -118,7 +119,7 @@ export function dbServerDocument(db: Resource<DbSpec>, facts: ServerFacts): Reso
 }
 
 export function appServerDocument(app: Resource<AppSpec>, facts: ServerFacts): Resource<AppServerSpec> {
-  const name = appServerName(app.metadata.name, facts.hostId);
+  const name = serverName(app.metadata.name, facts.hostId);
   return {
     kind: 'app_server',
     version: 'v3',

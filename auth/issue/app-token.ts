@@ -4,8 +4,9 @@ import { GatehouseError } from '#core/errors/error.ts';
 import type { UserIdentity } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { timestampOf } from '#core/timestamp.ts';
-import { appServerName, type AppServerSpec } from '#kinds/app-server/kind.ts';
+import type { AppServerSpec } from '#kinds/app-server/kind.ts';
 import { appLabels, type AppSpec } from '#kinds/app/kind.ts';
+import { serverName } from '#kinds/server-presence.ts';
 import { decideTarget } from '#core/access/decide.ts';
 import { issuerOf } from '#core/jwt/issuer.ts';
 import { publicAddressOf } from '../live-proxies.ts';
@@ -43,7 +44,7 @@ export async function issueAppToken(
     throw refuse('the certificate that was shown is not for an application');
   }
   const { name, aws_role_arn: role } = identity.route_to_app;
-  const server = context.state.get('app_server', appServerName(name, hostId)) as
+  const server = context.state.get('app_server', serverName(name, hostId)) as
     | Resource<AppServerSpec>
     | undefined;
   if (server === undefined) throw refuse(`this host does not serve the application ${name}`);

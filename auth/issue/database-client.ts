@@ -8,7 +8,8 @@ import type { UserIdentity } from '#core/identity.ts';
 import type { Resource } from '#core/resource.ts';
 import { timestampOf } from '#core/timestamp.ts';
 import { dbLabels } from '#kinds/db/kind.ts';
-import { dbServerName, type DbServerSpec } from '#kinds/db-server/kind.ts';
+import type { DbServerSpec } from '#kinds/db-server/kind.ts';
+import { serverName } from '#kinds/server-presence.ts';
 import { accessOf, rolesLeft } from '../guard/holder.ts';
 import { Identifier } from '../guard/identify.ts';
 import type { IssueContext } from './context.ts';
@@ -82,7 +83,7 @@ function requireServed(
   { state }: IssueContext,
   { service, hostId }: DatabaseClientIssue,
 ): Resource<DbServerSpec> {
-  const server = state.get('db_server', dbServerName(service, hostId)) as Resource<DbServerSpec> | undefined;
+  const server = state.get('db_server', serverName(service, hostId)) as Resource<DbServerSpec> | undefined;
   if (server !== undefined) return server;
   throw new GatehouseError('NOT_FOUND', 'this agent has not said that it serves the database');
 }

@@ -8,15 +8,10 @@ import { appKind, appLabels } from '../app/kind.ts';
 import { formatLabels } from '../command-labels.ts';
 import { embedded, embeddedProblems, normalEmbedded } from '../embedded.ts';
 import { shownApp } from '../served.ts';
+import { agentFields, nameProblems } from '../server-presence.ts';
 
 const spec = s.object({
-  host_id: s.string({ minLength: 1, maxLength: 253, description: 'Of the agent.' }),
-  hostname: s.string({ minLength: 1, maxLength: 253, description: 'Name of its machine.' }),
-  version: s.optional(s.string({ maxLength: 128, description: 'Version of the agent.' })),
-  proxy_ids: s.withDefault(
-    s.list(s.string({ maxLength: 253 }), { max: 256, description: 'Proxies that hold a tunnel of it.' }),
-    [],
-  ),
+  ...agentFields,
   app: embedded(appKind),
 });
 
@@ -42,12 +37,7 @@ export const appServerKind = defineKind<AppServerSpec>({
   check,
 });
 
-/** The name of the presence of a target at an agent. */
-export const appServerName = (target: string, hostId: string): string => `${target}.${hostId}`;
-
 function check({ metadata, spec: server }: Resource<AppServerSpec>): readonly Problem[] {
-  const problems = embeddedProblems(appKind, server.app, ['spec', 'app']);
-  if (metadata.name === appServerName(server.app.metadata.name, server.host_id)) return problems;
-  const message = 'must be the name of what is served, a dot and the host id';
-  return [...problems, { path: ['metadata', 'name'], message }];
+  const served = embeddedProblems(appKind, server.app, ['spec', 'app']);
+  return [...served, ...nameProblems(metadata.name, server.app.metadata.name, server.host_id)];
 }

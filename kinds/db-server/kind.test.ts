@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseResource } from '#core/kind.ts';
 import { exampleOf, problemsOf } from '#test/kit/resources.ts';
-import { dbServerKind, dbServerName } from './kind.ts';
+import { serverName } from '../server-presence.ts';
+import { dbServerKind } from './kind.ts';
 
 const HOST = 'd52527f9-b260-41d0-bb5a-e23b0cfe0f8f';
 const document = (inner: object = {}, more: object = {}, name = `orders.${HOST}`): object => ({
@@ -32,7 +33,7 @@ describe('db_server', () => {
       'env:prod',
       '1.0.0',
     ]);
-    expect(dbServerName('orders', HOST)).toBe(resource.metadata.name);
+    expect(serverName('orders', HOST)).toBe(resource.metadata.name);
     expect(resource.spec.proxy_ids).toEqual([]);
   });
 

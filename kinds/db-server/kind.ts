@@ -8,6 +8,7 @@ import { dbKind, dbLabels } from '../db/kind.ts';
 import { formatLabels } from '../command-labels.ts';
 import { embedded, embeddedProblems, normalEmbedded } from '../embedded.ts';
 import { shownDb } from '../served.ts';
+import { agentFields, nameProblems } from '../server-presence.ts';
 
 const rotation = s.object({
   state: s.withDefault(s.enumOf(['standby', 'in_progress']), 'standby'),
@@ -18,13 +19,7 @@ const rotation = s.object({
 });
 
 const spec = s.object({
-  host_id: s.string({ minLength: 1, maxLength: 253, description: 'Of the agent.' }),
-  hostname: s.string({ minLength: 1, maxLength: 253, description: 'Name of its machine.' }),
-  version: s.optional(s.string({ maxLength: 128, description: 'Version of the agent.' })),
-  proxy_ids: s.withDefault(
-    s.list(s.string({ maxLength: 253 }), { max: 256, description: 'Proxies that hold a tunnel of it.' }),
-    [],
-  ),
+  ...agentFields,
   database: embedded(dbKind),
   rotation: s.optional(rotation),
 });
@@ -51,12 +46,7 @@ export const dbServerKind = defineKind<DbServerSpec>({
   check,
 });
 
-/** The name of the presence of a target at an agent. */
-export const dbServerName = (target: string, hostId: string): string => `${target}.${hostId}`;
-
 function check({ metadata, spec: server }: Resource<DbServerSpec>): readonly Problem[] {
-  const problems = embeddedProblems(dbKind, server.database, ['spec', 'database']);
-  if (metadata.name === dbServerName(server.database.metadata.name, server.host_id)) return problems;
-  const message = 'must be the name of what is served, a dot and the host id';
-  return [...problems, { path: ['metadata', 'name'], message }];
+  const served = embeddedProblems(dbKind, server.database, ['spec', 'database']);
+  return [...served, ...nameProblems(metadata.name, server.database.metadata.name, server.host_id)];
 }
