@@ -1,10 +1,10 @@
 // The AWS SDK behind one small door: the chain of credentials, and STS. It is loaded when it is first needed (it takes
 // some 10 MB), and its errors leave here as ours.
-import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import type { AssumeRoleCommandOutput, STSClientConfig } from '@aws-sdk/client-sts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { Secret } from '#core/secret.ts';
+import { readBundle } from './ca-bundle.ts';
 import type { AwsCredentials } from './credentials.ts';
 import { awsFailure, isDurationRefused } from './failures.ts';
 
@@ -163,14 +163,4 @@ function handlerOptions(environment: SdkOptions['environment']): object {
       ...(bundle === undefined || bundle === '' ? {} : { ca: [...rootCertificates, readBundle(bundle)] }),
     },
   };
-}
-
-function readBundle(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new GatehouseError('INVALID_CONFIG', `AWS_CA_BUNDLE names ${path}, which cannot be read`, {
-      cause,
-    });
-  }
 }

@@ -1,7 +1,6 @@
 // Where requests for AWS are dialled: at the name itself, or where the admin of the agent says (private endpoints, tests).
 // Apart because console, API and tokens dial by it, and because nothing a person says may lead elsewhere (S25).
 import { lookup } from 'node:dns';
-import { readFileSync } from 'node:fs';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ClientRequest } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
@@ -9,6 +8,7 @@ import { createSecureContext, rootCertificates } from 'node:tls';
 import { addressClass } from '#core/address-class.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { readBundle } from '../../aws/ca-bundle.ts';
 
 /** Names where AWS is reached otherwise: `name=https://host[:port]`, by commas; `*.suffix` and `*` may stand for names. */
 export const ENDPOINTS_VARIABLE = 'GATEHOUSE_AWS_ENDPOINTS';
@@ -134,14 +134,4 @@ function readOverrides(text: string): readonly Override[] {
         port: url.port === '' ? 443 : Number(url.port),
       };
     });
-}
-
-function readBundle(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new GatehouseError('INVALID_CONFIG', `AWS_CA_BUNDLE names ${path}, which cannot be read`, {
-      cause,
-    });
-  }
 }
