@@ -1,14 +1,14 @@
 // Where requests for AWS are dialled: at the name itself, or where the admin of the agent says (private endpoints, tests).
 // Apart because console, API and tokens dial by it, and because nothing a person says may lead elsewhere (S25).
-import { lookup } from 'node:dns';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { ClientRequest } from 'node:http';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
 import { createSecureContext, rootCertificates } from 'node:tls';
 import { addressClass } from '#core/address-class.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
 import { readBundle } from '../../aws/ca-bundle.ts';
+import { checkedLookup } from '../../checked-lookup.ts';
 
 /** Names where AWS is reached otherwise: `name=https://host[:port]`, by commas; `*.suffix` and `*` may stand for names. */
 export const ENDPOINTS_VARIABLE = 'GATEHOUSE_AWS_ENDPOINTS';
@@ -90,19 +90,10 @@ function limitConnect(outgoing: ClientRequest, clock: Clock): void {
 }
 
 /** AWS never is on this machine, or where instance metadata answers, whatever a name server says. */
-const publicLookup: LookupFunction = (host, options, done) => {
-  lookup(host, { ...options, all: true }, (error, found) => {
-    if (error !== null) {
-      done(error, []);
-      return;
-    }
-    const good = found.filter(({ address }) => ['public', 'private'].includes(addressClass(address) ?? ''));
-    const [first] = good;
-    if (first === undefined) done(new Error(`the name ${host} leads to no address that AWS can have`), []);
-    else if (options.all === true) done(null, good);
-    else done(null, first.address, first.family);
-  });
-};
+const publicLookup = checkedLookup(
+  (address) => ['public', 'private'].includes(addressClass(address) ?? ''),
+  (host) => new Error(`the name ${host} leads to no address that AWS can have`),
+);
 
 function placeOf(host: string, overrides: readonly Override[]): Override | undefined {
   return overrides.find(

@@ -1,11 +1,11 @@
 // Connects to an application at the address that an admin wrote: checked when it is dialed, because a name may stand for
 // something else by then (S25). TLS is verified unless the application says otherwise.
-import { lookup } from 'node:dns';
-import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { addressClass } from '#core/address-class.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { checkedLookup } from '../../checked-lookup.ts';
 
 export interface AppAddress {
   readonly uri: string;
@@ -30,7 +30,7 @@ export function dialApp({ uri, insecureSkipVerify }: AppAddress, clock: Clock): 
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     allowHalfOpen: false,
     autoSelectFamily: true,
-    lookup: checkedLookup,
+    lookup: guarded,
   };
   return new Promise((resolve, reject) => {
     const socket = isTls
@@ -62,19 +62,7 @@ const mayDial = (address: string): boolean => {
   return found !== undefined && found !== 'never';
 };
 
-const checkedLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) {
-      callback(error, []);
-      return;
-    }
-    const good = addresses.filter(({ address }) => mayDial(address));
-    const [first] = good;
-    if (first === undefined) callback(refused(hostname), []);
-    else if (options.all === true) callback(null, good);
-    else callback(null, first.address, first.family);
-  });
-};
+const guarded = checkedLookup(mayDial, refused);
 
 function refused(host: string): GatehouseError {
   return new GatehouseError(

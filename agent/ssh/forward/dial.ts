@@ -1,11 +1,11 @@
 // Dials for a person from this machine (direct-tcpip). A name is looked up once, here, and what it stands for is checked
 // before any of it is dialed. Credentials of the machine itself are not for those who may pass through it: the metadata
 // services of clouds give them to whoever asks from here, so link-local addresses are not dialed (S25).
-import { lookup } from 'node:dns';
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { parseIp, parseNetwork, isInNetwork, type IpNetwork } from '#core/certs/ip-address.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/errors/error.ts';
+import { checkedLookup } from '../../checked-lookup.ts';
 
 const MAX_HOST = 255;
 const TIMEOUT_MS = 30_000;
@@ -52,7 +52,7 @@ export function dial({ host, port }: DialTarget, clock: Clock): Promise<Socket> 
       port,
       allowHalfOpen: true,
       noDelay: true,
-      lookup: checkedLookup,
+      lookup: guarded,
       autoSelectFamily: true,
     });
     socket.pause();
@@ -74,19 +74,7 @@ export function dial({ host, port }: DialTarget, clock: Clock): Promise<Socket> 
 }
 
 /** Only addresses that may be dialed, so that a name cannot stand for others. */
-const checkedLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) {
-      callback(error, []);
-      return;
-    }
-    const good = addresses.filter(({ address }) => mayDial(address));
-    const [first] = good;
-    if (first === undefined) callback(refused(), []);
-    else if (options.all === true) callback(null, good);
-    else callback(null, first.address, first.family);
-  });
-};
+const guarded = checkedLookup(mayDial, () => refused());
 
 /** Several addresses fail together; the first says it best. */
 function codeOf(error: NodeJS.ErrnoException): string {
